@@ -1,0 +1,56 @@
+/**
+ * What comes out of `Replica.step`, in order. `send` and `deliver` after a `persist` wait until its records are
+ * durable: that is the whole durability contract. `execute`, `cut` and `trace` promise nothing to anybody and need not
+ * wait.
+ */
+import type { Bytes, Hash, Height } from '../primitives/ids.ts';
+import type { DurableRecord } from './durable.ts';
+import type { PersistToken } from './event.ts';
+import type { Certificate, Message } from './message.ts';
+
+export type Effect =
+  /** Append to the log; `sync: false` may ride with the next synced write. The token comes back as `persisted`. */
+  | {
+      readonly kind: 'persist';
+      readonly records: readonly DurableRecord[];
+      readonly sync: boolean;
+      readonly token: PersistToken | undefined;
+    }
+  /** Send to validators by index (never to itself). */
+  | { readonly kind: 'send'; readonly to: readonly number[]; readonly message: Message }
+  /** Check and execute on top of its parent. `judgeTime` is false for blocks already certified by others. */
+  | {
+      readonly kind: 'execute';
+      readonly hash: Hash;
+      readonly parent: Hash;
+      readonly height: Height;
+      readonly block: Bytes;
+      readonly judgeTime: boolean;
+    }
+  /** Cut a batch into a block on top of `parent` and execute it. */
+  | { readonly kind: 'cut'; readonly parent: Hash; readonly height: Height; readonly allowEmpty: boolean }
+  /** The chain that new blocks build on now ends here (after a proposal, a vote, or a view change). */
+  | { readonly kind: 'tip'; readonly hash: Hash; readonly height: Height }
+  /** Final: executed, in height order, each exactly once. The proof is its own, or of a descendant delivered later. */
+  | {
+      readonly kind: 'deliver';
+      readonly height: Height;
+      readonly hash: Hash;
+      readonly proof: Certificate | undefined;
+    }
+  | { readonly kind: 'trace'; readonly trace: Trace };
+
+/** What the node makes logs and metrics of, and tests make transcripts of. */
+export type Trace =
+  | { readonly name: 'started'; readonly answers: number }
+  | { readonly name: 'amnesia'; readonly held: string }
+  | { readonly name: 'halted'; readonly reason: string }
+  | { readonly name: 'suspect'; readonly view: number; readonly accused: readonly number[]; readonly reason: string }
+  | { readonly name: 'view-entered'; readonly view: number; readonly by: number; readonly accused: readonly number[] }
+  | { readonly name: 'view-installed'; readonly view: number; readonly height: Height; readonly hash: Hash }
+  | { readonly name: 'proposed'; readonly view: number; readonly height: Height; readonly hash: Hash }
+  | { readonly name: 'certified'; readonly view: number; readonly height: Height; readonly hash: Hash }
+  | { readonly name: 'final'; readonly view: number; readonly height: Height; readonly hash: Hash }
+  | { readonly name: 'fetching'; readonly from: Height; readonly to: Height; readonly peer: number }
+  | { readonly name: 'conflict'; readonly signer: number; readonly what: string }
+  | { readonly name: 'rejected'; readonly from: number; readonly message: string; readonly reason: string };

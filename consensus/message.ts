@@ -1,0 +1,150 @@
+/**
+ * The messages of XPaxos as this chain speaks them (paper section 4, consensus.md sections 2 to 5). One discriminated
+ * union; `kind` is the paper's word. Signed messages carry who signed (index in the epoch's validator list), the
+ * signer's incarnation and the signature; the chain, genesis and membership they bind are known from context and are
+ * part of the signed bytes only (statement.ts).
+ */
+import type { Bytes, Epoch, Hash, Height, View } from '../primitives/ids.ts';
+
+/** Hash of what opened a view (consensus.md section 1); the empty string in view 0. */
+export type ViewCertificate = Hash | '';
+
+/** Who signed, in which life of its log, and the 65-byte signature. */
+export type Seal = { readonly signer: number; readonly incarnation: string; readonly signature: Bytes };
+
+export type VoteType = 'PREPARE' | 'COMMIT' | 'COMMITTED';
+
+/** A signed statement about one block in one view. */
+export type Vote = Seal & {
+  readonly kind: VoteType;
+  readonly epoch: Epoch;
+  readonly view: View;
+  readonly viewCertificate: ViewCertificate;
+  readonly height: Height;
+  readonly hash: Hash;
+};
+
+/**
+ * All t+1 actives of one view about one block, in group order (primary first). As `QC` the primary's seal is a PREPARE
+ * and the others' COMMITs; as `FP`, a finality proof, they are COMMITTEDs, but for the follower of a group of two,
+ * whose COMMIT counts as its COMMITTED.
+ */
+export type Certificate = {
+  readonly kind: 'QC' | 'FP';
+  readonly epoch: Epoch;
+  readonly view: View;
+  readonly viewCertificate: ViewCertificate;
+  readonly height: Height;
+  readonly hash: Hash;
+  readonly seals: readonly Seal[];
+};
+
+/** Ends `view`. `target` is the view it leads to; `rows` is where signed suspicion rows that justify a jump go. */
+export type Suspect = Seal & {
+  readonly kind: 'SUSPECT';
+  readonly epoch: Epoch;
+  readonly view: View;
+  readonly target: View;
+  readonly accused: readonly number[];
+  readonly rows: readonly Bytes[];
+};
+
+/** What a replica brings into `view`. A missing head is the head that opened the epoch. */
+export type ViewChange = Seal & {
+  readonly kind: 'VIEW-CHANGE';
+  readonly epoch: Epoch;
+  readonly view: View;
+  readonly lastSigned: { readonly prepare: Vote; readonly commit: Vote | undefined } | undefined;
+  readonly head: Certificate | undefined;
+  readonly final: Certificate | undefined;
+};
+
+/** The VIEW-CHANGEs an active of `view` gathered. */
+export type VcFinal = Seal & {
+  readonly kind: 'VC-FINAL';
+  readonly epoch: Epoch;
+  readonly view: View;
+  readonly viewChanges: readonly ViewChange[];
+};
+
+/** The head a new primary adopts, with the digests of the t+1 VC-FINALs it used, in group order, and its PREPARE. */
+export type NewView = Seal & {
+  readonly kind: 'NEW-VIEW';
+  readonly epoch: Epoch;
+  readonly view: View;
+  readonly head: Certificate | undefined;
+  readonly digests: readonly Hash[];
+  readonly prepare: Vote;
+};
+
+/** A block and the primary's PREPARE for it. */
+export type Proposal = { readonly kind: 'PROPOSAL'; readonly prepare: Vote; readonly block: Bytes };
+
+/** The SUSPECTs that lead from one view to a higher one, in order. */
+export type Chain = { readonly kind: 'CHAIN'; readonly suspects: readonly Suspect[] };
+
+/**
+ * Sign of life. `tick` is the sender's clock; `echo` the receiver's last tick plus the time it was held, so that the
+ * receiver can measure the round trip. `generation` and `row` are the suspicion graph's place.
+ */
+export type Heartbeat = {
+  readonly kind: 'HEARTBEAT';
+  readonly epoch: Epoch;
+  readonly view: View;
+  readonly generation: number;
+  readonly final: Height;
+  readonly head: Height;
+  readonly tick: number;
+  readonly echo: number;
+  readonly row: Bytes;
+};
+
+/** Asks for final blocks from a height on. */
+export type FetchFinal = { readonly kind: 'FETCH-FINAL'; readonly nonce: number; readonly from: Height };
+/** Asks for blocks by hash link, from `hash` at `height` down to `floor`. */
+export type FetchBodies = {
+  readonly kind: 'FETCH-BODIES';
+  readonly nonce: number;
+  readonly hash: Hash;
+  readonly height: Height;
+  readonly floor: Height;
+};
+/** Blocks in ascending order, each with its finality proof where the sender holds one. */
+export type Blocks = {
+  readonly kind: 'BLOCKS';
+  readonly nonce: number;
+  readonly blocks: readonly { readonly block: Bytes; readonly proof: Certificate | undefined }[];
+};
+
+/** Lazy replication: a final block with its proof. */
+export type Final = { readonly kind: 'FINAL'; readonly block: Bytes; readonly proof: Certificate };
+/** A finality proof for a block the receiver already has. */
+export type Finality = { readonly kind: 'FINALITY'; readonly proof: Certificate };
+
+/** Start-up question: does anyone hold a signature of mine above these marks? (consensus.md section 7) */
+export type Ask = { readonly kind: 'ASK'; readonly epoch: Epoch; readonly nonce: number };
+/** Everything newest the answerer holds that the asker's key signed in this epoch. */
+export type Answer = { readonly kind: 'ANSWER'; readonly nonce: number; readonly held: readonly SignedMessage[] };
+
+export type SignedMessage = Vote | Suspect | ViewChange | VcFinal | NewView;
+
+export type Message =
+  | SignedMessage
+  | Proposal
+  | Chain
+  | Heartbeat
+  | FetchFinal
+  | FetchBodies
+  | Blocks
+  | Final
+  | Finality
+  | Ask
+  | Answer;
+
+/** `(view, height)` order within an epoch; the head that opens an epoch is (-1, root height). */
+export function compareOrder(
+  a: { readonly view: View; readonly height: Height },
+  b: { readonly view: View; readonly height: Height },
+): number {
+  return a.view !== b.view ? a.view - b.view : a.height - b.height;
+}

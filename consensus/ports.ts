@@ -1,0 +1,13 @@
+/** What the core calls synchronously: signatures (a cheap scheme in the simulator, native in the node) and block ids. */
+import type { Address, Bytes, Hash, Height } from '../primitives/ids.ts';
+
+export type BlockId = { readonly hash: Hash; readonly parent: Hash; readonly height: Height };
+
+export type Ports = {
+  /** 65-byte signature of this validator's key over a 32-byte digest. */
+  readonly sign: (digest: Bytes) => Bytes;
+  /** Address whose key made the signature, or undefined. */
+  readonly recover: (digest: Bytes, signature: Bytes) => Address | undefined;
+  /** Hash, parent and height of an encoded block, or undefined when it is not one. Reads the header only. */
+  readonly readBlock: (block: Bytes) => BlockId | undefined;
+};

@@ -1,0 +1,23 @@
+/** Why a message was not taken: a closed set, counted and traced, never thrown. */
+export type RejectReason =
+  | 'bad-signature'
+  | 'foreign-incarnation'
+  | 'other-epoch'
+  | 'not-the-sender'
+  | 'not-in-group'
+  | 'not-primary'
+  | 'old-view'
+  | 'future-view'
+  | 'outside-window'
+  | 'bad-block'
+  | 'wrong-parent'
+  | 'wrong-certificate'
+  | 'bad-certificate'
+  | 'bad-head'
+  | 'bad-lock'
+  | 'too-few-senders'
+  | 'bad-target'
+  | 'bad-accused'
+  | 'duplicate'
+  | 'unexpected'
+  | 'not-ready';

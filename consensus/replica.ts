@@ -1,0 +1,299 @@
+/**
+ * The replica: events in, effects out (consensus.md section 12). This file only dispatches; each mechanism has its own.
+ * Handlers change the state, and `settle` then takes, in a fixed order and until nothing moves, every step that has
+ * become possible. No clock, randomness, socket or disk: the same object runs in the node and in the simulator.
+ */
+import type { Hash } from '../primitives/ids.ts';
+import { onBodies } from './adoption.ts';
+import {
+  certifyNext,
+  checkNext,
+  executeVoted,
+  finalizeReady,
+  onCertificateDurable,
+  onCut,
+  onProposal,
+  onProposalRefused,
+  onVote,
+  proposeNext,
+} from './common-case.ts';
+import { type Core, type Phase, reject } from './core.ts';
+import type { Effect } from './effect.ts';
+import type { Event, PersistToken } from './event.ts';
+import { deliverReady, onFinality } from './finality.ts';
+import { askIfBehind, learnNext, onBlocks, onFinal, onLearntRefused } from './learning.ts';
+import type { Message, SignedMessage } from './message.ts';
+import { heartbeat, onHeartbeat, resend } from './resend.ts';
+import { type ReplicaOptions, restoreCore } from './restore.ts';
+import { onAnswer, onAsk, onReached, startupDone } from './startup.ts';
+import {
+  actOnAccusation,
+  answerWithChain,
+  checkTimeouts,
+  onOverdue,
+  onSuspects,
+  resumeSuspicion,
+  sendChain,
+} from './suspicion.ts';
+import { advanceViewChange, onNewView, onVcFinal, onViewChange, resumeViewChange } from './view-change.ts';
+
+/** What status pages and tests may look at. */
+export type ReplicaStatus = {
+  readonly phase: Phase;
+  readonly epoch: number;
+  readonly view: number;
+  readonly group: readonly number[];
+  readonly installed: boolean;
+  readonly final: { readonly height: number; readonly hash: Hash };
+  readonly head: { readonly view: number; readonly height: number; readonly hash: Hash };
+  readonly peers: ReadonlyMap<number, { readonly sinceHeardMs: number; readonly view: number; readonly final: number }>;
+  readonly suspicionMs: number;
+};
+
+export class Replica {
+  readonly #core: Core;
+
+  constructor(options: ReplicaOptions) {
+    this.#core = restoreCore(options);
+  }
+
+  /** Effects that bring the restored state to life: executions of logged blocks. Call once, before any event. */
+  start(): Effect[] {
+    this.#settle();
+    return this.#take();
+  }
+
+  step(event: Event): Effect[] {
+    const core = this.#core;
+    // One that has stopped signing still says what it saw others sign.
+    const answers = event.kind === 'tick' || (event.kind === 'message' && event.message.kind === 'ASK');
+    if (core.phase !== 'halted' || answers) this.#handle(event);
+    this.#settle();
+    return this.#take();
+  }
+
+  get status(): ReplicaStatus {
+    const { phase, installed, delivered, head, final, config, peers, now, schedule } = this.#core;
+    // Who only follows is told of views by their blocks.
+    const view = phase === 'learner' ? Math.max(this.#core.view, final?.view ?? 0) : this.#core.view;
+    return {
+      phase,
+      epoch: config.epoch,
+      view,
+      group: schedule.groupOf(view),
+      installed,
+      final: delivered,
+      head: head ?? { view: -1, ...config.root },
+      peers: new Map(
+        [...peers].map(([index, peer]) => [
+          index,
+          { sinceHeardMs: now - peer.lastHeard, view: peer.view, final: peer.final },
+        ]),
+      ),
+      suspicionMs: this.#core.timeouts.suspicion,
+    };
+  }
+
+  #take(): Effect[] {
+    const effects = this.#core.out;
+    this.#core.out = [];
+    return effects;
+  }
+
+  #handle(event: Event): void {
+    const core = this.#core;
+    switch (event.kind) {
+      case 'message':
+        this.#onMessage(event.from, event.message);
+        return;
+      case 'tick':
+        this.#onTick(event.now);
+        return;
+      case 'connected':
+        this.#onConnected(event.peer);
+        return;
+      case 'persisted':
+        this.#onPersisted(event.token);
+        return;
+      case 'executed':
+        this.#onExecuted(event.hash, event.ok ? undefined : (event.reason ?? 'refused'));
+        return;
+      case 'cut':
+        onCut(core, event.parent, event.block);
+        return;
+      case 'pool':
+        core.poolWaiting = event.waiting;
+        core.poolFull = event.full;
+        return;
+      case 'overdue':
+        onOverdue(core, event.view);
+        return;
+    }
+  }
+
+  #onTick(clock: number): void {
+    const core = this.#core;
+    const gap = Math.max(0, clock - core.clock);
+    const { delta } = core.timeouts;
+    core.clock = Math.max(core.clock, clock);
+    core.now += Math.min(gap, delta / 2);
+    // A pause may have hidden a VIEW-CHANGE in the input queue: the wait starts again (consensus.md section 5, step 2).
+    if (gap > delta / 2 && core.vc.waitFrom !== undefined) core.vc.waitFrom = core.now;
+    if (core.phase === 'halted') return;
+    if (startupDone(core)) {
+      core.phase = 'running';
+      core.startup = undefined;
+      for (const peer of core.peers.values()) peer.lastHeard = core.now;
+      resumeSuspicion(core);
+      resumeViewChange(core);
+      core.progressAt = core.now;
+    }
+    checkTimeouts(core);
+    askIfBehind(core);
+    resend(core);
+    heartbeat(core);
+  }
+
+  #onConnected(peer: number): void {
+    const core = this.#core;
+    const known = core.peers.get(peer);
+    if (known !== undefined) onReached(core, peer);
+    if (known === undefined || core.phase !== 'running') return;
+    known.lastHeard = core.now;
+    sendChain(core, peer, Math.min(known.view, core.view));
+    core.lastResend = Math.min(core.lastResend, core.now - core.timeouts.resend);
+  }
+
+  #onPersisted(token: PersistToken): void {
+    const core = this.#core;
+    if (token.of === 'view') {
+      if (token.view === core.view && !core.installed) core.vc.waitFrom = core.now;
+    } else if (token.of === 'certificate') onCertificateDurable(core, token.view, token.height);
+  }
+
+  #onExecuted(hash: Hash, failure: string | undefined): void {
+    const core = this.#core;
+    const execution = core.executing.get(hash);
+    if (execution === undefined) return;
+    core.executing.delete(hash);
+    const { link, judgeTime, wanted } = execution;
+    if (failure === undefined) {
+      if (link.height > core.delivered.height) core.executed.set(hash, link);
+      return;
+    }
+    if (wanted.has('proposal')) onProposalRefused(core, hash, failure);
+    // Out of the log blocks come without what is below them: such a failure says nothing, and they are tried again.
+    if (judgeTime || wanted.has('restored')) return;
+    if (wanted.has('learnt') || wanted.has('adopted')) onLearntRefused(core, hash, failure);
+  }
+
+  /** A message of this epoch, whose view decides whether it is late, early or now. */
+  #onMessage(from: number, message: Message): void {
+    const core = this.#core;
+    const peer = core.peers.get(from);
+    if (peer === undefined) return;
+    peer.lastHeard = core.now;
+    switch (message.kind) {
+      case 'HEARTBEAT':
+        onHeartbeat(core, from, message);
+        answerWithChain(core, from, message.view);
+        return;
+      case 'ASK':
+        onAsk(core, from, message);
+        return;
+      case 'ANSWER':
+        onAnswer(core, from, message);
+        return;
+      case 'FETCH-FINAL':
+      case 'FETCH-BODIES':
+        return; // served by the host, from its store
+      default:
+    }
+    if (core.phase === 'starting') return;
+    switch (message.kind) {
+      case 'BLOCKS':
+        if (!onBodies(core, from, message)) onBlocks(core, from, message);
+        return;
+      case 'FINAL':
+        onFinal(core, from, message);
+        return;
+      case 'FINALITY':
+        onFinality(core, from, message);
+        return;
+      case 'CHAIN':
+        onSuspects(core, from, message.suspects);
+        return;
+      case 'SUSPECT':
+        answerWithChain(core, from, message.view);
+        onSuspects(core, from, [message]);
+        return;
+      case 'PROPOSAL':
+        if (this.#inView(from, message.prepare)) onProposal(core, from, message);
+        return;
+      default:
+        if (this.#inView(from, message)) this.#onSigned(from, message);
+    }
+  }
+
+  /** Messages of a lower view are answered with the chain; those of a higher one wait for it: they are sent again. */
+  #inView(from: number, message: SignedMessage): boolean {
+    const core = this.#core;
+    if (core.phase !== 'running' || message.epoch !== core.config.epoch) return false;
+    if (message.view < core.view) {
+      answerWithChain(core, from, message.view);
+      return false;
+    }
+    if (message.view > core.view) {
+      reject(core, from, message.kind, 'future-view');
+      return false;
+    }
+    return message.signer === from && this.#pinned(from, message);
+  }
+
+  /** One key, one life of its log per epoch: what another life signed counts for nothing. */
+  #pinned(from: number, message: SignedMessage): boolean {
+    const core = this.#core;
+    const pinned = core.pins.get(from);
+    if (pinned === undefined || pinned === message.incarnation) return true;
+    reject(core, from, message.kind, 'foreign-incarnation');
+    return false;
+  }
+
+  #onSigned(from: number, message: SignedMessage): void {
+    const core = this.#core;
+    switch (message.kind) {
+      case 'COMMIT':
+      case 'COMMITTED':
+        onVote(core, from, message);
+        break;
+      case 'VIEW-CHANGE':
+        onViewChange(core, from, message);
+        break;
+      case 'VC-FINAL':
+        onVcFinal(core, from, message);
+        break;
+      case 'NEW-VIEW':
+        onNewView(core, from, message);
+        break;
+      default:
+        reject(core, from, message.kind, 'unexpected');
+    }
+  }
+
+  #settle(): void {
+    const core = this.#core;
+    let before: number;
+    do {
+      before = core.out.length;
+      if (core.phase === 'running') actOnAccusation(core);
+      advanceViewChange(core);
+      executeVoted(core);
+      checkNext(core);
+      certifyNext(core);
+      finalizeReady(core);
+      deliverReady(core);
+      learnNext(core);
+      proposeNext(core);
+    } while (core.out.length !== before);
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Where the ledger keeps what in the store. Keys: one letter and a big-endian height, a hash or a trie path. Records that
+ * no hash in the chain covers carry a checksum of their own.
+ */
+import { hash } from 'node:crypto';
+import { concat, equalBytes, hexBytes, readUint64, toHex, uint64, utf8 } from '../primitives/bytes.ts';
+import { QuorateError } from '../primitives/errors.ts';
+import type { Bytes, Hash, Height } from '../primitives/ids.ts';
+import { RlpError, type RlpInput, rlpDecode, rlpEncode, rlpList } from '../primitives/rlp.ts';
+import type { Log, Receipt } from './receipt.ts';
+
+/** One allocation per key: there is one for every transaction. */
+function heightKey(letter: string, height: Height): Bytes {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = letter.charCodeAt(0);
+  key.writeUInt16BE(0, 1);
+  key.writeUIntBE(height, 3, 6);
+  return key;
+}
+
+/** Half of a hash tells keys apart; the record leads to the whole one, which is compared. */
+const HASH_KEY_BYTES = 16;
+
+function hashKey(letter: string, hash: Hash): Bytes {
+  const key = Buffer.allocUnsafe(1 + HASH_KEY_BYTES);
+  key[0] = letter.charCodeAt(0);
+  key.write(hash.slice(2, 2 + 2 * HASH_KEY_BYTES), 1, 'hex');
+  return key;
+}
+
+/** Newest block in the store, oldest undo record, and the height of the state; checksummed. */
+export const HEAD_KEY = utf8('mhead');
+/** Height and root of the state in the store; checksummed. */
+export const STATE_KEY = utf8('mstate');
+/** Written by `sync`, so that there is something to write. */
+export const SYNC_KEY = utf8('msync');
+/** Trie nodes of accounts lie under this and their path. */
+export const ACCOUNT_PREFIX = utf8('a');
+
+export const blockKey = (height: Height): Bytes => heightKey('b', height);
+export const receiptsKey = (height: Height): Bytes => heightKey('r', height);
+export const proofKey = (height: Height): Bytes => heightKey('p', height);
+export const undoKey = (height: Height): Bytes => heightKey('u', height);
+/** Block hash to height. */
+export const numberKey = (blockHash: Hash): Bytes => hashKey('n', blockHash);
+/** Transaction hash to height and index. */
+export const transactionKey = (transactionHash: Hash): Bytes => hashKey('x', transactionHash);
+
+export function damaged(what: string): QuorateError {
+  return new QuorateError(
+    'STORE_DAMAGED',
+    `the ledger's store is damaged (${what}): move the ledger folder away and start again, the node fetches the chain anew`,
+    { data: { what } },
+  );
+}
+
+const CHECKSUM_BYTES = 16;
+
+function checksum(bytes: Bytes): Bytes {
+  return hash('sha256', bytes, 'buffer').subarray(0, CHECKSUM_BYTES);
+}
+
+/** A record that carries its own checksum. */
+export function sealRecord(bytes: Bytes): Bytes {
+  return concat(checksum(bytes), bytes);
+}
+
+/** What was sealed, or undefined when there is no record. Throws STORE_DAMAGED. */
+export function openRecord(record: Bytes | undefined, what: string): Bytes | undefined {
+  if (record === undefined) return undefined;
+  const bytes = record.subarray(CHECKSUM_BYTES);
+  if (!equalBytes(record.subarray(0, CHECKSUM_BYTES), checksum(bytes))) throw damaged(`${what}: wrong checksum`);
+  return bytes;
+}
+
+/** Decodes a record of ours; anything malformed is damage. */
+export function decodeRecord<T>(what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof RlpError || error instanceof RangeError) throw damaged(`${what}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The height in a record of the hash index; undefined when malformed. */
+export function decodeNumber(record: Bytes): Height | undefined {
+  if (record.length !== 8) return undefined;
+  try {
+    return readUint64(record);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+export type TransactionPlace = { readonly height: Height; readonly index: number };
+
+export function encodePlace(place: TransactionPlace): Bytes {
+  const out = Buffer.allocUnsafe(10);
+  out.writeUIntBE(place.height, 0, 6);
+  out.writeUInt32BE(place.index, 6);
+  return out;
+}
+
+/** Undefined when malformed: the reader looks at the block to be sure in any case. */
+export function decodePlace(record: Bytes): TransactionPlace | undefined {
+  if (record.length !== 10) return undefined;
+  const buffer = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
+  return { height: buffer.readUIntBE(0, 6), index: buffer.readUInt32BE(6) };
+}
+
+export type HeadRecord = { readonly height: Height; readonly hash: Hash; readonly oldestUndo: Height };
+
+export function encodeHeadRecord(head: HeadRecord): Bytes {
+  return sealRecord(concat(uint64(head.height), hexBytes(head.hash), uint64(head.oldestUndo)));
+}
+
+export function decodeHeadRecord(record: Bytes | undefined): HeadRecord | undefined {
+  const bytes = openRecord(record, 'head');
+  if (bytes === undefined) return undefined;
+  if (bytes.length !== 48) throw damaged('head: wrong length');
+  return { height: readUint64(bytes), hash: toHex(bytes.subarray(8, 40)), oldestUndo: readUint64(bytes, 40) };
+}
+
+export type StateRecord = { readonly height: Height; readonly root: Hash };
+
+export function encodeStateRecord(state: StateRecord): Bytes {
+  return sealRecord(concat(uint64(state.height), hexBytes(state.root)));
+}
+
+export function decodeStateRecord(record: Bytes | undefined): StateRecord | undefined {
+  const bytes = openRecord(record, 'state');
+  if (bytes === undefined) return undefined;
+  if (bytes.length !== 40) throw damaged('state: wrong length');
+  return { height: readUint64(bytes), root: toHex(bytes.subarray(8)) };
+}
+
+/** What the block does not say about its receipts: status, gas, logs. `receiptsRoot` checks it. */
+export function encodeReceiptsRecord(receipts: readonly Receipt[]): Bytes {
+  return rlpEncode(
+    receipts.map((receipt) => [
+      receipt.status,
+      receipt.cumulativeGasUsed,
+      receipt.logs.map((log: Log): RlpInput => [log.address, log.topics, log.data]),
+    ]),
+  );
+}
+
+/** Items of a receipts record; throws RlpError when malformed. */
+export function splitReceiptsRecord(record: Bytes): ReturnType<typeof rlpList> {
+  return rlpList(rlpDecode(record), 'receipts');
+}

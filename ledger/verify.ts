@@ -1,0 +1,222 @@
+/**
+ * Verification of a whole store without a network: every header's link, every signature, every root by executing the chain
+ * again from block 0, every index entry, every receipt, undo record and state node, and every finality proof through the
+ * caller's check. Nothing the store says is taken on trust but the genesis input, which is not from the store.
+ */
+import { equalBytes, toHex } from '../primitives/bytes.ts';
+import { errorMessage, QuorateError } from '../primitives/errors.ts';
+import type { Bytes, Hash, Height } from '../primitives/ids.ts';
+import type { Account } from './account.ts';
+import { type Block, decodeBlock, headerEpoch } from './block.ts';
+import type { Undo } from './block-state.ts';
+import type { ChainRules, GenesisInput } from './chain-rules.ts';
+import { ACCOUNT_CODEC, type Executed, Executor } from './executor.ts';
+import {
+  ACCOUNT_PREFIX,
+  blockKey,
+  decodeHeadRecord,
+  decodeNumber,
+  decodePlace,
+  decodeStateRecord,
+  encodeReceiptsRecord,
+  HEAD_KEY,
+  numberKey,
+  openRecord,
+  proofKey,
+  receiptsKey,
+  STATE_KEY,
+  transactionKey,
+  undoKey,
+} from './records.ts';
+import type { KeyValueStore } from './store.ts';
+import { decodeTransaction } from './transaction.ts';
+import { Trie } from './trie.ts';
+import { decodeUndo, encodeUndo } from './undo-record.ts';
+
+export type VerifyOptions = {
+  readonly store: KeyValueStore;
+  readonly rules: ChainRules;
+  readonly genesis: GenesisInput;
+  /**
+   * Judges the finality proof of a block, which is undefined when it has none of its own; undefined: fine, else what is
+   * wrong. Called in height order, so that it can follow epochs and wait for a descendant's proof.
+   */
+  readonly checkProof?: (block: Block, proof: Bytes | undefined) => string | undefined;
+  /** Called now and then. */
+  readonly progress?: (height: Height, head: Height) => void;
+};
+
+export type VerifyResult = {
+  readonly ok: boolean;
+  readonly head: Height;
+  readonly hash: Hash;
+  readonly transactions: number;
+  /** What is wrong, at most 100 of them; the first often explains the rest. */
+  readonly problems: readonly string[];
+};
+
+const PROBLEMS_MAX = 100;
+const PROGRESS_EVERY = 100;
+/** Blocks between two pauses, in which other work of the process may run. */
+const PAUSE_EVERY = 16;
+
+export async function verifyStore(options: VerifyOptions): Promise<VerifyResult> {
+  return await new Verification(options).run();
+}
+
+class Verification {
+  readonly #options: VerifyOptions;
+  readonly #executor: Executor;
+  readonly #problems: string[] = [];
+  #transactions = 0;
+  #oldestUndo = 0;
+
+  constructor(options: VerifyOptions) {
+    this.#options = options;
+    // The state is kept whole in memory: nothing is read from the store that is being judged.
+    const inMemory = { codec: ACCOUNT_CODEC, prefix: ACCOUNT_PREFIX, nodesMax: Number.POSITIVE_INFINITY };
+    this.#executor = new Executor(options.rules, new Trie<Account>({ ...inMemory, read: () => undefined }));
+  }
+
+  async run(): Promise<VerifyResult> {
+    const head = this.#try('head', () => decodeHeadRecord(this.#options.store.get(HEAD_KEY)));
+    if (head === undefined) return this.#result(0, '');
+    this.#oldestUndo = head.oldestUndo;
+    const state = this.#try('state', () => decodeStateRecord(this.#options.store.get(STATE_KEY)));
+    let last = this.#executor.genesis(this.#options.genesis);
+    this.#try('block 0', () => this.#genesis(last));
+    if (state?.height === 0) await this.#state(last);
+    for (let height = 1; height <= head.height; height++) {
+      const next = this.#try(`block ${height}`, () => this.#block(height, last));
+      // Without a block nothing above it can be executed; what is there is reported as far as one can tell.
+      if (next === undefined) return this.#result(head.height, head.hash);
+      last = next;
+      if (state?.height === height) await this.#state(last);
+      if (height % PROGRESS_EVERY === 0 || height === head.height) this.#options.progress?.(height, head.height);
+      if (height % PAUSE_EVERY === 0) await new Promise((resume) => setImmediate(resume));
+    }
+    if (last.block.hash !== head.hash) this.#problem(`head: ${head.hash} is not the hash of block ${head.height}`);
+    if (state === undefined) this.#problem('state: its record is missing');
+    else if (state.height > head.height) this.#problem(`state: it is of block ${state.height}, above the head`);
+    return this.#result(head.height, head.hash);
+  }
+
+  #result(head: Height, hash: Hash): VerifyResult {
+    const problems = this.#problems;
+    return { ok: problems.length === 0, head, hash, transactions: this.#transactions, problems };
+  }
+
+  #problem(text: string): void {
+    if (this.#problems.length < PROBLEMS_MAX) this.#problems.push(text);
+  }
+
+  /** Runs one check; damage that it meets becomes a problem. */
+  #try<T>(what: string, check: () => T | undefined): T | undefined {
+    try {
+      const result = check();
+      if (result === undefined && this.#problems.length === 0) this.#problem(`${what}: missing`);
+      return result;
+    } catch (error) {
+      if (!(error instanceof QuorateError) && !(error instanceof RangeError)) throw error;
+      this.#problem(`${what}: ${errorMessage(error)}`);
+      return undefined;
+    }
+  }
+
+  #genesis(expected: Executed): true {
+    const bytes = this.#options.store.get(blockKey(0));
+    if (bytes === undefined || !equalBytes(bytes, expected.block.bytes)) {
+      this.#problem('block 0: it is not that of the genesis file');
+    }
+    this.#records(expected);
+    return true;
+  }
+
+  /** Decodes with all signatures, executes on the block before, compares every record about it. */
+  #block(height: Height, parent: Executed): Executed | undefined {
+    const bytes = this.#options.store.get(blockKey(height));
+    if (bytes === undefined) {
+      this.#problem(`block ${height}: missing`);
+      return undefined;
+    }
+    const decoded = decodeBlock(bytes, (raw) => decodeTransaction(raw, { chainId: this.#options.rules.chainId }));
+    if (!decoded.ok) {
+      this.#problem(`block ${height}: ${decoded.reason}`);
+      return undefined;
+    }
+    const { block } = decoded;
+    const expect = { epoch: headerEpoch(block.header), mixHash: block.header.mixHash };
+    const result = this.#executor.execute(parent, block, undefined, expect);
+    if ('ok' in result) {
+      this.#problem(`block ${height}: ${result.detail}`);
+      return undefined;
+    }
+    this.#transactions += block.transactions.length;
+    this.#records(result);
+    const proof = openRecord(this.#options.store.get(proofKey(height)), `proof of block ${height}`);
+    const refused = this.#options.checkProof?.(block, proof);
+    if (refused !== undefined) this.#problem(`block ${height}: finality proof: ${refused}`);
+    return result;
+  }
+
+  #records({ block, receipts, undo }: Executed): void {
+    const { store } = this.#options;
+    const height = block.header.number;
+    const number = store.get(numberKey(block.hash));
+    if (number === undefined || decodeNumber(number) !== height) this.#problem(`block ${height}: hash index is wrong`);
+    const stored = store.get(receiptsKey(height));
+    if (stored === undefined || !equalBytes(stored, encodeReceiptsRecord(receipts))) {
+      this.#problem(`block ${height}: receipts differ from those of its execution`);
+    }
+    block.transactions.forEach((transaction, index) => {
+      const record = store.get(transactionKey(transaction.hash));
+      const place = record && decodePlace(record);
+      if (place?.height === height && place.index === index) return;
+      this.#problem(`block ${height}: index of transaction ${transaction.hash} is wrong`);
+    });
+    if (height < Math.max(1, this.#oldestUndo)) return;
+    const kept = openRecord(store.get(undoKey(height)), `undo record of block ${height}`);
+    const found = kept && decodeUndo(kept);
+    if (found === undefined || !equalBytes(sorted(found), sorted(undo))) {
+      this.#problem(`block ${height}: undo record is wrong`);
+    }
+  }
+
+  /** The stored state of a block: exactly the nodes that its execution gives. */
+  async #state(executed: Executed): Promise<void> {
+    const { store } = this.#options;
+    const height = executed.block.header.number;
+    const state = decodeStateRecord(store.get(STATE_KEY));
+    if (state?.root !== executed.root.hash) this.#problem(`state of block ${height}: its root is wrong`);
+    const expected = new Map(this.#nodes(executed).map(([key, value]) => [toHex(key), value]));
+    const end = Uint8Array.from(ACCOUNT_PREFIX);
+    end[end.length - 1]!++;
+    for await (const [key, value] of this.#range(ACCOUNT_PREFIX, end)) {
+      const wanted = expected.get(toHex(key));
+      expected.delete(toHex(key));
+      const path = toHex(key.subarray(ACCOUNT_PREFIX.length));
+      if (wanted === undefined) this.#problem(`state of block ${height}: a node at ${path} is not part of it`);
+      else if (!equalBytes(wanted, value)) this.#problem(`state of block ${height}: the node at ${path} is wrong`);
+    }
+    for (const key of expected.keys()) this.#problem(`state of block ${height}: the node under ${key} is missing`);
+  }
+
+  /** A range of the store; damage met on the way is a problem and ends it. */
+  async *#range(from: Bytes, to: Bytes): AsyncIterable<readonly [Bytes, Bytes]> {
+    try {
+      yield* this.#options.store.range(from, to);
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.#problem(error.message);
+    }
+  }
+
+  #nodes(executed: Executed): (readonly [Bytes, Bytes])[] {
+    return this.#executor.stateRecords(executed.root);
+  }
+}
+
+/** Accounts are in the order of their first use, which differs between who built the block and who executes it. */
+function sorted(undo: Undo): Bytes {
+  return encodeUndo(new Map([...undo].sort(([a], [b]) => (a < b ? -1 : 1))));
+}

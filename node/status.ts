@@ -1,0 +1,57 @@
+/** The node's state as `xft_status` shows it: who does what, who is in touch, how many more faults are tolerable. */
+import type { EpochConfig } from '../consensus/config.ts';
+import { faultThreshold } from '../consensus/config.ts';
+import type { ReplicaStatus } from '../consensus/replica.ts';
+import type { PeerAddress } from '../p2p/transport.ts';
+import type { NodeStatus, ValidatorStatus } from './rpc/backend.ts';
+
+export type StatusInput = {
+  readonly config: EpochConfig;
+  readonly peers: readonly PeerAddress[];
+  readonly self: number;
+  readonly replica: ReplicaStatus;
+  /** Peers with a link. A silent one has none for long, and one that was never heard is not in touch. */
+  readonly connected: readonly string[];
+};
+
+type Role = ValidatorStatus['role'];
+
+function roleOf(group: readonly number[], index: number): Role {
+  const place = group.indexOf(index);
+  return place === 0 ? 'primary' : place > 0 ? 'follower' : 'passive';
+}
+
+export function nodeStatus({ config, peers, self, replica, connected }: StatusInput): NodeStatus {
+  const { group, view, epoch, final, head, phase, installed } = replica;
+  const validators = config.validators.map((address, index): ValidatorStatus => {
+    const peer = replica.peers.get(index);
+    const heard = peer !== undefined && peer.sinceHeardMs <= replica.suspicionMs;
+    // An observer hears of validators that it has no link to.
+    const reachable = index === self || (heard && (self < 0 || connected.includes(peers[index]!.peer)));
+    return {
+      address,
+      peerId: peers[index]!.peer,
+      role: roleOf(group, index),
+      reachable,
+      suspectedBy: [],
+      provenFaulty: false,
+      final: index === self ? final.height : (peer?.final ?? null),
+    };
+  });
+  const t = faultThreshold(config.validators.length);
+  const learns = self < 0 || phase === 'learner';
+  return {
+    role: learns ? 'observer' : roleOf(group, self),
+    epoch,
+    view,
+    primary: config.validators[group[0]!]!,
+    group: group.map((index) => config.validators[index]!),
+    final: final.height,
+    head: head.height,
+    t,
+    validators,
+    margin: t - validators.filter(({ reachable }) => !reachable).length,
+    phase,
+    installed,
+  };
+}

@@ -1,0 +1,37 @@
+/** Damage to files, as bad disks and careless hands do it, and the way back. */
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Inverts one bit of a file. */
+export function flipBit(path: string, offset: number): void {
+  const bytes = readFileSync(path);
+  if (offset < 0 || offset >= bytes.length) throw new Error(`${path} has no byte ${offset}`);
+  bytes[offset]! ^= 0x10;
+  writeFileSync(path, bytes);
+}
+
+/** A copy of a folder beside it, and a function that puts it back as it was. */
+export function keepCopy(
+  folder: string,
+  name = 'copy',
+): { readonly restore: () => void; readonly discard: () => void } {
+  const copy = `${folder}.${name}`;
+  cpSync(folder, copy, { recursive: true });
+  const discard = (): void => rmSync(copy, { recursive: true, force: true });
+  return {
+    discard,
+    restore: () => {
+      rmSync(folder, { recursive: true, force: true });
+      cpSync(copy, folder, { recursive: true });
+    },
+  };
+}
+
+/** The newest segment of the write-ahead log in a data folder. */
+export function newestSegment(dataDir: string): string {
+  const folder = join(dataDir, 'guard');
+  const names = readdirSync(folder).filter((name) => /\d/.test(name));
+  const newest = names.sort().at(-1);
+  if (newest === undefined) throw new Error(`${folder} holds no segment`);
+  return join(folder, newest);
+}

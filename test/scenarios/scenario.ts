@@ -1,0 +1,149 @@
+/**
+ * Scenarios: small scripted runs of the simulated network with a transcript that a reader can follow. A file has the
+ * script above a line of dashes and the golden transcript below it. The replicas are the production ones; nothing in
+ * such a run is drawn but what the options fix, so the transcript is the same everywhere.
+ */
+import { HOST } from '../simulation/host-process.ts';
+import type { Options } from '../simulation/options.ts';
+import { transaction } from '../simulation/transactions.ts';
+import { Transcript } from '../simulation/transcript.ts';
+import { World } from '../simulation/world.ts';
+
+type Step = { readonly atMs: number; readonly words: readonly string[] };
+export type Scenario = {
+  readonly validators: number;
+  readonly steps: readonly Step[];
+  readonly golden: readonly string[];
+};
+
+const RULE = '----';
+
+/** Lines: `n 3`, `at <ms> <action> …`, `until <ms>`, comments with #. */
+export function parseScenario(text: string): Scenario & { readonly script: string } {
+  const lines = text.split('\n');
+  const rule = lines.findIndex((line) => line.startsWith(RULE));
+  const scriptLines = rule < 0 ? lines : lines.slice(0, rule);
+  let validators = 3;
+  const steps: Step[] = [];
+  for (const line of scriptLines) {
+    const [word, first, ...rest] = line.split('#')[0]!.trim().split(/\s+/);
+    if (word === 'n') validators = Number(first);
+    else if (word === 'at') steps.push({ atMs: Number(first), words: rest });
+    else if (word === 'until') steps.push({ atMs: Number(first), words: [] });
+    else if (word !== '') throw new Error(`no such line in a scenario: ${line}`);
+  }
+  const golden = rule < 0 ? [] : lines.slice(rule + 1).filter((line) => line !== '');
+  return { validators, steps, golden, script: scriptLines.join('\n').trimEnd() };
+}
+
+/** A network in which nothing happens by itself: 10 ms each way, 1 ms to the disk, Δ of 100 ms. */
+function quietOptions(validators: number): Options {
+  return {
+    seed: 1,
+    validators,
+    parameters: {
+      deltaMs: 100,
+      suspicionTimeoutMs: 1000,
+      suspicionTimeoutMaxMs: 4000,
+      pipelineWindow: 4,
+      emptyBlockPeriodMs: 0,
+    },
+    network: {
+      mode: 'stream',
+      delayMinMs: 10,
+      delayMeanMs: 10,
+      tailChance: 0,
+      tailFactor: 1,
+      lossChance: 0,
+      duplicateChance: 0,
+      connectMeanMs: 0,
+    },
+    disk: { syncMinMs: 1, syncMeanMs: 0, slowChance: 0, slowMeanMs: 0, powerCutChance: 1, tornChance: 0 },
+    clock: { driftPpm: 0, offsetMs: 0 },
+    faults: {},
+    load: { accounts: 1, perSecond: 1, window: 1, retryMs: 1e9, silenceMs: 0, oddChance: 0 },
+    host: {
+      batchBytesMax: 1_000_000,
+      batchTransactionsMax: 100,
+      maxDriftMs: 2000,
+      requestTimeoutMs: 3000,
+      logBytesMax: 1_000_000,
+    },
+    liars: undefined,
+    tickMs: 10,
+    safetyMs: 0,
+    realCrypto: false,
+  };
+}
+
+/** `r1` or a list such as `r0,r2`; `all` is everybody. */
+function replicas(world: World, word: string | undefined): number[] {
+  if (word === 'all') return world.machines.map((machine) => machine.index);
+  return (word ?? '').split(',').map((name) => Number(name.slice(1)));
+}
+
+function act(world: World, [action, subject, , object]: readonly string[], nonce: () => number): void {
+  const { machines, network } = world;
+  const subjects = replicas(world, subject);
+  const others = (index: number): number[] =>
+    (object === undefined ? replicas(world, 'all') : replicas(world, object)).filter((other) => other !== index);
+  for (const index of subjects) {
+    const machine = machines[index]!;
+    switch (action) {
+      case 'submit':
+        machine.run(() => machine.process?.submit(transaction(0, nonce(), 'plain')));
+        break;
+      case 'kill':
+        machine.crash(undefined);
+        break;
+      case 'start':
+        machine.start();
+        break;
+      case 'pause':
+        machine.pause();
+        break;
+      case 'resume':
+        machine.resume();
+        break;
+      case 'cut': // cut r0 from r1,r2: both ways; without an object from everybody
+      case 'heal':
+        for (const other of others(index)) {
+          for (const [from, to] of [
+            [index, other],
+            [other, index],
+          ] as const) {
+            if (action === 'cut') network.cut(from, to);
+            else network.heal(from, to);
+          }
+        }
+        break;
+      case 'mute': // what it says is not heard, what it hears it hears
+        for (const other of others(index)) network.cut(index, other);
+        break;
+      default:
+        throw new Error(`no such action in a scenario: ${action}`);
+    }
+  }
+}
+
+/** Runs the script; gives back the transcript. */
+export async function playScenario({ validators, steps }: Scenario): Promise<string[]> {
+  const lines: string[] = [];
+  const transcript = new Transcript(1, (line) => lines.push(line.trimEnd()));
+  const shared = await HOST.shared(validators, false);
+  const world = new World(
+    quietOptions(validators),
+    { ...shared, makeStore: () => shared.genesisStore.clone(), open: HOST.open },
+    transcript,
+  );
+  let submitted = 0;
+  for (const machine of world.machines) machine.start();
+  for (const { atMs, words } of steps) {
+    await world.runUntil(atMs);
+    if (words.length === 0) continue;
+    world.note(words.join(' '));
+    act(world, words, () => submitted++);
+  }
+  if (world.failure !== undefined) lines.push(`broke ${world.failure.property}: ${world.failure.message}`);
+  return lines;
+}

@@ -1,0 +1,248 @@
+/**
+ * Everything that is drawn for a run before it starts, from the seed alone (swarm testing, Groce et al., ISSTA 2012):
+ * each knob over a wide range, and each class of fault left out altogether in many runs, because faults that are always
+ * on hide each other's bugs.
+ */
+import { faultThreshold, type Parameters } from '../../consensus/config.ts';
+import type { HostSettings } from '../../node/host.ts';
+import { Rng } from './rng.ts';
+
+export const FAULT_KINDS = [
+  'partition',
+  'clog',
+  'reset',
+  'crash',
+  'crash-at-write',
+  'crash-at-send',
+  'storm',
+  'kill-all',
+  'pause',
+  'clock',
+  'slow-disk',
+  'ambush',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** How often a fault of one kind comes, and how long it stays. */
+export type FaultRate = { readonly everyMs: number; readonly lastsMs: number };
+
+export type NetworkOptions = {
+  /** As TCP: in order, nothing lost while the link stands. As datagrams: lost, doubled and overtaken. */
+  readonly mode: 'stream' | 'datagram';
+  readonly delayMinMs: number;
+  readonly delayMeanMs: number;
+  readonly tailChance: number;
+  readonly tailFactor: number;
+  readonly lossChance: number;
+  readonly duplicateChance: number;
+  /** How long a link takes to come up. */
+  readonly connectMeanMs: number;
+};
+
+export type DiskOptions = {
+  readonly syncMinMs: number;
+  readonly syncMeanMs: number;
+  readonly slowChance: number;
+  readonly slowMeanMs: number;
+  /** A crash keeps everything handed to the system (the process died) or may lose what was not synced (power). */
+  readonly powerCutChance: number;
+  readonly tornChance: number;
+};
+
+export type LoadOptions = {
+  readonly accounts: number;
+  readonly perSecond: number;
+  /** Transactions an account has under way at most. */
+  readonly window: number;
+  readonly retryMs: number;
+  /** Phases of silence between phases of load; 0 is never silent. */
+  readonly silenceMs: number;
+  readonly oddChance: number;
+};
+
+/**
+ * What liars do: `twins` run twice under one key; `withholds` from some what others get; `hides` certificates in view
+ * changes; `swaps` the hash in votes; `accuses` without a reason; `repeats` old messages; `forgets` the end of its log in
+ * a crash; `boasts` in heartbeats; `forges` certificates.
+ */
+export const HABITS = [
+  'twins',
+  'withholds',
+  'hides',
+  'swaps',
+  'accuses',
+  'repeats',
+  'forgets',
+  'boasts',
+  'forges',
+] as const;
+export type Habit = (typeof HABITS)[number];
+
+export type LiarOptions = {
+  readonly members: readonly number[];
+  /** Honest replicas that are crashed and cut off beside the liars; everybody else is healthy all the time. */
+  readonly victims: readonly number[];
+  readonly habits: readonly Habit[];
+};
+
+export type Options = {
+  readonly seed: number;
+  readonly validators: number;
+  readonly parameters: Parameters;
+  readonly network: NetworkOptions;
+  readonly disk: DiskOptions;
+  readonly clock: { readonly driftPpm: number; readonly offsetMs: number };
+  readonly faults: Readonly<Partial<Record<FaultKind, FaultRate>>>;
+  readonly load: LoadOptions;
+  readonly host: HostSettings;
+  /** Replicas that lie. Together with the victims never more than t: beyond is anarchy, and no promise holds. */
+  readonly liars: LiarOptions | undefined;
+  readonly tickMs: number;
+  readonly safetyMs: number;
+  readonly realCrypto: boolean;
+};
+
+/** What a replay may change: fewer faults, another size, a shorter run. */
+export type Overrides = {
+  readonly validators?: number | undefined;
+  readonly without?: readonly FaultKind[] | undefined;
+  readonly safetyMs?: number | undefined;
+  readonly realCrypto?: boolean | undefined;
+  /** Nobody lies. */
+  readonly honest?: boolean | undefined;
+  /** There are liars, with these habits. */
+  readonly habits?: readonly Habit[] | undefined;
+};
+
+function drawParameters(rng: Rng): Parameters {
+  const deltaMs = Math.round(rng.scale(50, 1250));
+  return {
+    deltaMs,
+    suspicionTimeoutMs: Math.round(deltaMs * rng.scale(2, 8)),
+    suspicionTimeoutMaxMs: Math.round(deltaMs * rng.scale(16, 40)),
+    pipelineWindow: rng.pick([1, 2, 4, 8, 16]),
+    emptyBlockPeriodMs: rng.chance(0.7) ? 0 : Math.round(rng.scale(500, 5000)),
+  };
+}
+
+function drawNetwork(rng: Rng, deltaMs: number): NetworkOptions {
+  const mode = rng.chance(0.5) ? 'stream' : 'datagram';
+  const delayMeanMs = rng.scale(0.2, deltaMs / 3);
+  const lossy = mode === 'datagram' && rng.chance(0.6);
+  return {
+    mode,
+    delayMinMs: delayMeanMs * rng.between(0, 1),
+    delayMeanMs,
+    tailChance: rng.chance(0.5) ? 0 : rng.scale(0.001, 0.1),
+    tailFactor: rng.scale(3, 50),
+    lossChance: lossy ? rng.scale(0.001, 0.3) : 0,
+    duplicateChance: mode === 'datagram' && rng.chance(0.5) ? rng.scale(0.001, 0.5) : 0,
+    connectMeanMs: rng.scale(5, 1000),
+  };
+}
+
+function drawDisk(rng: Rng): DiskOptions {
+  return {
+    syncMinMs: rng.between(0, 2),
+    syncMeanMs: rng.scale(0.1, 20),
+    slowChance: rng.chance(0.7) ? 0 : rng.scale(0.001, 0.05),
+    slowMeanMs: rng.scale(50, 2000),
+    powerCutChance: rng.pick([0, 0.5, 1]),
+    tornChance: rng.pick([0, 0.3, 0.8]),
+  };
+}
+
+/** Mean time between faults of a kind when it is on, in seconds, and how long each lasts. */
+const RATES: Readonly<Record<FaultKind, readonly [minS: number, maxS: number, minMs: number, maxMs: number]>> = {
+  partition: [3, 30, 100, 20_000],
+  clog: [2, 20, 50, 5_000],
+  reset: [1, 20, 1, 2],
+  crash: [5, 40, 50, 15_000],
+  'crash-at-write': [5, 40, 50, 8_000],
+  'crash-at-send': [5, 40, 50, 8_000],
+  storm: [20, 60, 20, 500],
+  'kill-all': [20, 60, 50, 4_000],
+  pause: [5, 30, 50, 15_000],
+  clock: [5, 30, 500, 10_000],
+  'slow-disk': [10, 40, 500, 10_000],
+  ambush: [2, 15, 100, 8_000],
+};
+
+function drawFaults(rng: Rng): Partial<Record<FaultKind, FaultRate>> {
+  const out: Partial<Record<FaultKind, FaultRate>> = {};
+  const calm = rng.chance(0.1);
+  const keep = rng.between(0.2, 0.8);
+  for (const kind of FAULT_KINDS) {
+    const [minS, maxS, minMs, maxMs] = RATES[kind];
+    const rate = { everyMs: 1000 * rng.scale(minS, maxS), lastsMs: rng.scale(minMs, maxMs) };
+    if (rng.chance(keep) && !calm) out[kind] = rate;
+  }
+  return out;
+}
+
+function drawLoad(rng: Rng): LoadOptions {
+  return {
+    accounts: 1 + rng.int(6),
+    perSecond: rng.scale(0.2, 6),
+    window: rng.pick([1, 2, 4]),
+    retryMs: rng.scale(500, 5000),
+    silenceMs: rng.chance(0.6) ? 0 : rng.scale(2000, 20_000),
+    oddChance: rng.chance(0.5) ? 0 : 0.1,
+  };
+}
+
+function drawHost(rng: Rng, deltaMs: number): HostSettings {
+  return {
+    batchBytesMax: rng.pick([1500, 4000, 1_000_000]),
+    batchTransactionsMax: rng.pick([1, 2, 5, 1000]),
+    maxDriftMs: 2000,
+    requestTimeoutMs: Math.round(deltaMs * rng.scale(8, 40)),
+    logBytesMax: Math.round(rng.scale(2000, 200_000)),
+  };
+}
+
+function drawLiars(rng: Rng, validators: number, forced: readonly Habit[] | undefined): LiarOptions | undefined {
+  const t = faultThreshold(validators);
+  const wanted = rng.chance(0.3) || forced !== undefined;
+  const order = rng.shuffle(Array.from({ length: validators }, (_, index) => index));
+  const count = 1 + rng.int(Math.max(1, t));
+  const victims = rng.int(t - Math.min(count, t) + 1);
+  const habits = forced ?? HABITS.filter(() => rng.chance(0.4));
+  if (!wanted || t === 0) return undefined;
+  return { members: order.slice(0, count), victims: order.slice(count, count + victims), habits };
+}
+
+/** Draws a run's options from its seed. */
+export function drawOptions(seed: number, overrides: Overrides = {}): Options {
+  const rng = new Rng(seed, 'options');
+  const validators = rng.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7]);
+  const parameters = drawParameters(rng);
+  const network = drawNetwork(rng, parameters.deltaMs);
+  const disk = drawDisk(rng);
+  const clock = { driftPpm: rng.pick([0, 50, 500]), offsetMs: rng.pick([0, 100, 900]) };
+  const faults = drawFaults(rng);
+  for (const kind of overrides.without ?? []) delete faults[kind];
+  const load = drawLoad(rng);
+  const host = drawHost(rng, parameters.deltaMs);
+  // A tick later than Δ/2 counts as a pause of the process (consensus.md section 5, step 2).
+  const tickMs = Math.min(rng.pick([10, 20, 20, 40]), Math.floor(parameters.deltaMs / 5));
+  const safetyMs = Math.round(rng.scale(8_000, 60_000));
+  const realCrypto = rng.chance(0.01);
+  const size = overrides.validators ?? validators;
+  const liars = drawLiars(rng, size, overrides.habits);
+  return {
+    seed,
+    validators: size,
+    parameters,
+    network,
+    disk,
+    clock,
+    faults,
+    load,
+    host,
+    liars: overrides.honest ? undefined : liars,
+    tickMs,
+    safetyMs: overrides.safetyMs ?? safetyMs,
+    realCrypto: overrides.realCrypto ?? realCrypto,
+  };
+}

@@ -1,0 +1,13 @@
+/** Replays every recorded seed. */
+import { describe, expect, it } from 'vitest';
+import { REGRESSIONS } from './regressions.ts';
+import { runSeed } from './run.ts';
+
+describe('regressions', () => {
+  for (const { seed, was, ...overrides } of REGRESSIONS) {
+    it(`seed ${seed}: ${was}`, async () => {
+      const { failure, transcript } = await runSeed(seed, overrides);
+      expect(failure, transcript.slice(-20).join('\n')).toBeUndefined();
+    });
+  }
+});

@@ -1,0 +1,110 @@
+/** One run: from a seed to a verdict, with the figures that show what was exercised. */
+
+import type { WalDefect } from './disk.ts';
+import { HOST } from './host-process.ts';
+import { withLiars } from './liar.ts';
+import { runLiveness } from './liveness.ts';
+import { drawOptions, type FaultKind, type Options, type Overrides } from './options.ts';
+import type { Platform } from './setting.ts';
+import { Transcript } from './transcript.ts';
+import type { Property } from './violation.ts';
+import { World } from './world.ts';
+
+export type RunRequest = Overrides & {
+  readonly print?: ((line: string) => void) | undefined;
+  /** What runs on the machines; the node's host when not given. */
+  readonly platform?: Platform | undefined;
+  readonly defect?: WalDefect | undefined;
+};
+
+export type Stats = {
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly blocks: number;
+  readonly transactions: number;
+  readonly viewChanges: number;
+  readonly starts: number;
+  readonly messages: number;
+  readonly lost: number;
+  readonly statements: number;
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+};
+
+export type RunResult = {
+  readonly seed: number;
+  readonly options: Options;
+  readonly failure: { readonly property: Property; readonly message: string; readonly stack?: string } | undefined;
+  readonly hash: string;
+  readonly stats: Stats;
+  readonly transcript: readonly string[];
+};
+
+const TRANSCRIPT_LINES = 60;
+
+function statsOf(world: World): Stats {
+  return {
+    virtualMs: world.timeline.now,
+    events: world.events,
+    blocks: world.chain.height,
+    transactions: world.clients.submitted,
+    viewChanges: world.traces.get('view-entered') ?? 0,
+    starts: world.machines.reduce((sum, machine) => sum + machine.starts, 0),
+    messages: world.network.counts.sent,
+    lost: world.network.counts.lost,
+    statements: world.signatures.statements,
+    faults: world.faults.counts,
+  };
+}
+
+function causeStack(cause: unknown): string | undefined {
+  return cause instanceof Error ? cause.stack : undefined;
+}
+
+export async function runSeed(seed: number, request: RunRequest = {}): Promise<RunResult> {
+  const options = drawOptions(seed, request);
+  const platform = request.platform ?? HOST;
+  const shared = await platform.shared(options.validators, options.realCrypto);
+  const transcript = new Transcript(TRANSCRIPT_LINES, request.print);
+  const world = new World(
+    options,
+    {
+      keys: shared.keys,
+      genesisHash: shared.genesisHash,
+      membershipHash: shared.membershipHash,
+      makeStore: () => shared.genesisStore.clone(),
+      open: withLiars(platform, options, shared),
+      defect: request.defect,
+    },
+    transcript,
+  );
+  world.start();
+  await world.runUntil(options.safetyMs);
+  if (world.failure === undefined) await runLiveness(world);
+  world.hash.number(world.events);
+  const { failure } = world;
+  const stack = causeStack(failure?.cause);
+  return {
+    seed,
+    options,
+    failure: failure && {
+      property: failure.property,
+      message: failure.message,
+      ...(stack === undefined ? {} : { stack }),
+    },
+    hash: world.hash.digest,
+    stats: statsOf(world),
+    transcript: transcript.tail,
+  };
+}
+
+/** The command that shows a run again. */
+export function replayCommand(seed: number, request: Overrides): string {
+  const parts = [`npm run simulate -- --seed ${seed}`];
+  if (request.validators !== undefined) parts.push(`--validators ${request.validators}`);
+  if (request.without?.length) parts.push(`--without ${request.without.join(',')}`);
+  if (request.safetyMs !== undefined) parts.push(`--safety-ms ${request.safetyMs}`);
+  if (request.realCrypto !== undefined) parts.push(`--real-crypto ${request.realCrypto}`);
+  if (request.habits?.length) parts.push(`--habits ${request.habits.join(',')}`);
+  if (request.honest) parts.push('--honest');
+  return parts.join(' ');
+}

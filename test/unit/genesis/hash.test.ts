@@ -1,0 +1,70 @@
+import { encodeRlp, keccak256, toBeArray } from 'ethers';
+import { describe, expect, it } from 'vitest';
+import { fieldsHash, validatorsHash } from '../../../genesis/hash.ts';
+import { parseGenesis } from '../../../genesis/parse.ts';
+import { membershipHash } from '../../../primitives/membership.ts';
+import { rawGenesis } from './fixture.ts';
+
+const A = `0x${'aa'.repeat(20)}`;
+const B = `0x${'bb'.repeat(20)}`;
+
+function hashWith(change: object): string {
+  return fieldsHash(parseGenesis({ ...rawGenesis(3), ...change }));
+}
+
+describe('genesis: hash of the fields', () => {
+  const plain = hashWith({});
+
+  it('is fixed: another value means another chain for every network that exists', () => {
+    expect(plain).toBe('0xbe881b12474d6cd5d40d2cfd6756a8c42218cc81d8d0e6cb37adc43d600d26ba');
+  });
+
+  it('is keccak256 of the RLP that ethers makes of the same fields', () => {
+    const quantities = (...values: number[]) => values.map((value) => toBeArray(value));
+    const raw = rawGenesis(3);
+    const fields = [
+      ...quantities(1, 1337, raw.timestamp),
+      raw.validators.map((v) => [v.validator, v.nodeKey, v.operator]),
+      [[A, toBeArray(7)]],
+      ...quantities(100_000_000, 5),
+      quantities(2 ** 20, 2000, 8, 2000, 250, 1000, 4000, 2000, 0),
+    ];
+    expect(hashWith({ alloc: { [A]: '7' }, gasPriceFloor: 5 })).toBe(keccak256(encodeRlp(fields as never)));
+  });
+
+  it.each([
+    ['the chain id', { chainId: 1338 }],
+    ['the time', { timestamp: 1_750_000_001 }],
+    ['a balance', { alloc: { [A]: '1' } }],
+    ['the gas limit', { gasLimit: 99_000_000 }],
+    ['the gas price floor', { gasPriceFloor: '1' }],
+    ['the batch size', { consensus: { batchBytesMax: 2 ** 20 + 1 } }],
+    ['the batch count', { consensus: { batchTransactionsMax: 1999 } }],
+    ['the window', { consensus: { pipelineWindow: 9 } }],
+    ['the request time-out', { consensus: { requestTimeoutMs: 2001 } }],
+    ['delta', { consensus: { deltaMs: 251 } }],
+    ['the suspicion time-out', { consensus: { suspicionTimeoutMs: 1001 } }],
+    ['its cap', { consensus: { suspicionTimeoutMaxMs: 4001 } }],
+    ['the drift', { consensus: { maxDriftMs: 2001 } }],
+    ['the empty block period', { consensus: { emptyBlockPeriodMs: 5000 } }],
+    ['the order of the validators', { validators: rawGenesis(3).validators.toReversed() }],
+  ])('changes with %s', (_, change) => {
+    expect(hashWith(change)).not.toBe(plain);
+  });
+
+  it('does not change with address hints, the order of balances, or defaults written out', () => {
+    const [first, ...others] = rawGenesis(3).validators;
+    const hinted = [{ ...first!, addresses: ['/ip4/10.0.0.7/tcp/30300'] }, ...others];
+    expect(hashWith({ validators: hinted })).toBe(plain);
+    expect(hashWith({ alloc: { [A]: '1', [B]: '0x2' } })).toBe(hashWith({ alloc: { [B]: '2', [A]: '0x1' } }));
+    expect(hashWith({ gasLimit: 100_000_000, consensus: { deltaMs: 250 } })).toBe(plain);
+  });
+});
+
+describe('genesis: hash of the validators', () => {
+  it('is the membership hash of the list', () => {
+    const genesis = parseGenesis(rawGenesis(3));
+    expect(validatorsHash(genesis)).toBe(membershipHash(genesis.validators));
+    expect(validatorsHash(parseGenesis(rawGenesis(2)))).not.toBe(validatorsHash(genesis));
+  });
+});
