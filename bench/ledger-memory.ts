@@ -12,6 +12,7 @@ import type { Transaction } from '../ledger/transaction.ts';
 import { EMPTY, toHex } from '../primitives/bytes.ts';
 import type { Address } from '../primitives/ids.ts';
 import { keccak256 } from '../primitives/keccak.ts';
+import { DEFAULT_POLICY } from '../primitives/policy.ts';
 
 const RULES = { chainId: 1337, gasLimit: 1_000_000_000, baseFee: 0n };
 const START_MS = 1_700_000_000_000;
@@ -47,11 +48,19 @@ const nonces = new Uint32Array(accounts);
 const folder = mkdtempSync(join(tmpdir(), 'quorate-memory-'));
 const store = await LevelStore.open(folder);
 const alloc = new Map(addresses.map((address) => [address, 10n ** 21n]));
-const mixHash = '0x' + '00'.repeat(32);
+const validators = [
+  { validator: '0x' + '01'.repeat(20), nodeKey: '0x' + '02'.repeat(33), operator: '0x' + '03'.repeat(20) },
+];
 const ledger = await Ledger.open({
   ...RULES,
   store,
-  genesis: { extraData: new Uint8Array(32), mixHash, timestamp: START_MS / 1000, alloc },
+  genesis: {
+    extraData: new Uint8Array(32),
+    validators,
+    policy: DEFAULT_POLICY,
+    timestamp: START_MS / 1000,
+    alloc,
+  },
 });
 
 console.log('transfers  heap MiB  resident MiB  CPU us per transfer');
@@ -63,11 +72,9 @@ for (let n = 1; id < transfers; n++) {
     const to = (Math.imul(id + 1, 2_654_435_761) >>> 8) % accounts;
     return unsigned(id++, addresses[from]!, addresses[to]!, nonces[from]!++);
   });
-  const block = ledger.build({
+  const { block } = ledger.build({
     parent: ledger.tip.hash,
     timeMs: START_MS + n * 100,
-    epoch: 0,
-    mixHash,
     miner: '0x' + 'ee'.repeat(20),
     candidates,
     bytesMax: 10_000_000,

@@ -15,12 +15,15 @@ import { TransactionCache } from '../ledger/transaction-cache.ts';
 import { toHex } from '../primitives/bytes.ts';
 import type { Address, Bytes } from '../primitives/ids.ts';
 import { keccak256 } from '../primitives/keccak.ts';
+import { DEFAULT_POLICY } from '../primitives/policy.ts';
 import { type RlpInput, rlpEncode } from '../primitives/rlp.ts';
 import { privateKeyAddress, recoverAddress, secp256k1Backend, sign } from '../primitives/secp256k1.ts';
 
 const CHAIN_ID = 1337;
 const RULES = { chainId: CHAIN_ID, gasLimit: 1_000_000_000, baseFee: 0n };
-const MIX_HASH = '0x' + '00'.repeat(32);
+const VALIDATORS = [
+  { validator: '0x' + '01'.repeat(20), nodeKey: '0x' + '02'.repeat(33), operator: '0x' + '03'.repeat(20) },
+];
 const START_MS = 1_700_000_000_000;
 
 type Sender = { readonly secret: Bytes; readonly address: Address; nonce: number };
@@ -65,7 +68,13 @@ function open(store: LevelStore, alloc: ReadonlyMap<Address, bigint>, cache: Tra
   return Ledger.open({
     ...RULES,
     store,
-    genesis: { extraData: new Uint8Array(32), mixHash: MIX_HASH, timestamp: START_MS / 1000, alloc },
+    genesis: {
+      extraData: new Uint8Array(32),
+      validators: VALIDATORS,
+      policy: DEFAULT_POLICY,
+      timestamp: START_MS / 1000,
+      alloc,
+    },
     decode: (raw) => cache.decode(raw),
   });
 }
@@ -74,13 +83,11 @@ function buildBlock(ledger: Ledger, candidates: readonly Transaction[], n: numbe
   return ledger.build({
     parent: ledger.tip.hash,
     timeMs: START_MS + n * 100,
-    epoch: 0,
-    mixHash: MIX_HASH,
     miner: '0x' + 'ee'.repeat(20),
     candidates,
     bytesMax: 100_000_000,
     transactionsMax: 1_000_000,
-  });
+  }).block;
 }
 
 function commit(ledger: Ledger, hash: string): Promise<void> {
@@ -130,9 +137,7 @@ export async function ledgerPipeline(accounts: number, perBlock: number, blocks:
     });
     const decoded = phases.measure('decode the block', () => follower.decodeBlock(block.bytes));
     if (!decoded.ok) throw new Error(decoded.reason);
-    const result = phases.measure('execute and hash', () =>
-      follower.execute(decoded.block, undefined, { epoch: 0, mixHash: MIX_HASH }),
-    );
+    const result = phases.measure('execute and hash', () => follower.execute(decoded.block, undefined, {}));
     if (!result.ok) throw new Error(result.detail);
     const before = cpu();
     await commit(follower, block.hash);

@@ -10,11 +10,14 @@ import { benchCommand } from './commands/bench.ts';
 import { chainCommand } from './commands/chain.ts';
 import { accountCommand, blockCommand } from './commands/chain-reads.ts';
 import { devnetCommand } from './commands/devnet.ts';
+import { epochCommand } from './commands/epoch.ts';
 import { genesisCommand } from './commands/genesis.ts';
 import { keyCommand } from './commands/key.ts';
 import { nodeCommand } from './commands/node.ts';
+import { recoverCommand } from './commands/recover.ts';
 import { statusCommand } from './commands/status.ts';
 import { txCommand } from './commands/tx.ts';
+import { validatorCommand } from './commands/validator.ts';
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { remark } from './output.ts';
 
@@ -28,6 +31,9 @@ function buildProgram(): Command {
     txCommand(),
     blockCommand(),
     accountCommand(),
+    validatorCommand(),
+    epochCommand(),
+    recoverCommand(),
     chainCommand(),
     benchCommand(),
   ]).version(VERSION, '--version');

@@ -14,22 +14,14 @@ import {
   DEFAULT_RPC_PORT,
   type NodeConfig,
 } from '../node/config.ts';
-import {
-  CONFIG_FILE,
-  GENESIS_FILE,
-  makeFolder,
-  NODE_KEY_FILE,
-  PASSWORD_FILE,
-  VALIDATOR_KEY_FILE,
-  writeEmptyGuard,
-  writeNewFile,
-} from '../node/data-dir.ts';
+import { CONFIG_FILE, GENESIS_FILE, makeFolder, PASSWORD_FILE, writeNewFile } from '../node/data-dir.ts';
 import { type KeystoreStrength, writeKeyFile } from '../node/keystore.ts';
 import { toHex } from '../primitives/bytes.ts';
 import { QuorateError } from '../primitives/errors.ts';
 import type { Address, Bytes } from '../primitives/ids.ts';
 import { privateKeyAddress, publicKey, randomPrivateKey } from '../primitives/secp256k1.ts';
 import type { HostAndPort } from './arguments.ts';
+import { writeValidatorKeys } from './validator-folder.ts';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -114,15 +106,13 @@ function genesisValidator(plan: NetworkPlan, index: number, keys: Keys): Genesis
 
 async function writeValidator(plan: NetworkPlan, index: number, keys: Keys, genesis: string): Promise<void> {
   const folder = validatorFolder(plan.dir, index);
-  const options = { strength: plan.strength ?? 'standard' } as const;
   await makeFolder(folder);
   await writeNewFile(join(folder, GENESIS_FILE), genesis, 'public');
   const config = networkConfig(plan, index);
   await writeNewFile(join(folder, CONFIG_FILE), JSON.stringify(config, undefined, 2) + '\n', 'public');
   if (plan.keepPassword === true) await writeNewFile(join(folder, PASSWORD_FILE), plan.password + '\n', 'secret');
-  await writeEmptyGuard(folder, privateKeyAddress(keys.validator));
-  await writeKeyFile(join(folder, NODE_KEY_FILE), keys.node, plan.password, { ...options, withPublicKey: true });
-  await writeKeyFile(join(folder, VALIDATOR_KEY_FILE), keys.validator, plan.password, options);
+  const options = { password: plan.password, strength: plan.strength ?? 'standard', made: true };
+  await writeValidatorKeys(folder, keys, options);
 }
 
 /** Makes all keys and writes all files. The genesis is checked before the first file is written. */

@@ -24,6 +24,31 @@ function conditionOf(validator: NodeStatus['validators'][number]): string {
   return words.join(', ');
 }
 
+/** What is being decided, and whether it is about this node. */
+function standingLines({ openProposals, candidacy }: NodeStatus): string[] {
+  const open = typeof openProposals === 'number' && openProposals > 0;
+  const { proposal, ready } = (candidacy ?? {}) as { readonly proposal?: number; readonly ready?: boolean };
+  return [
+    ...(open ? [`open proposals: ${openProposals}; see quorate validator proposals`] : []),
+    ...(proposal === undefined
+      ? []
+      : [`this node is to become a validator by proposal ${proposal}: ${ready === true ? 'ready' : 'not ready yet'}`]),
+  ];
+}
+
+/** Where the chain was broken: nobody who looks at it should miss that. */
+function breakLines({ breaks }: NodeStatus): string[] {
+  const found = (breaks ?? []) as readonly {
+    readonly epoch: number;
+    readonly block: number;
+    readonly statement: string;
+  }[];
+  return found.map(
+    ({ epoch, block, statement }) =>
+      `RECOVERED at block ${block}: epoch ${epoch} was broken off by its operators, statement ${statement}`,
+  );
+}
+
 /** A table of the validators under a line on the chain. */
 export function statusText(status: NodeStatus): string {
   const { epoch, view, final, head, role, margin } = status;
@@ -36,6 +61,8 @@ export function statusText(status: NodeStatus): string {
   ]);
   return [
     `final block ${final}, head ${head}, epoch ${epoch}, view ${view}; this node: ${role}`,
+    ...standingLines(status),
+    ...breakLines(status),
     `margin: ${marginText(margin)} (t = ${status.t} of ${status.validators.length})`,
     '',
     table(['#', 'validator', 'role', 'final', 'condition'], rows),

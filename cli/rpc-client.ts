@@ -24,7 +24,9 @@ export class RpcClient {
     const answer = await this.#post(JSON.stringify({ jsonrpc: '2.0', id: ++this.#id, method, params }), timeoutMs);
     if (answer.error !== undefined) {
       const { code, message } = answer.error;
-      throw new QuorateError('RPC_ERROR', `the node refused ${method}: ${message}`, { data: { code, method } });
+      throw new QuorateError('RPC_ERROR', `the node refused ${method}: ${message}`, {
+        data: { code, method, reason: message },
+      });
     }
     return answer.result;
   }

@@ -4,13 +4,13 @@
  * themselves.
  */
 import type { Hash, Height } from '../primitives/ids.ts';
-import { type Core, execute, halt, type Learnt, reject, send } from './core.ts';
+import { type Core, execute, halt, isOver, type Learnt, reject, send } from './core.ts';
 import type { Blocks } from './message.ts';
 
 /** True once `vc.adopting` and everything below it is executed; otherwise sees to it that it will be. */
 export function headChainReady(core: Core): boolean {
   const target = core.vc.adopting;
-  if (target === undefined || core.phase === 'halted') return false;
+  if (target === undefined || isOver(core)) return false;
   if (target.height < core.delivered.height) {
     halt(core, `the head to adopt, block ${target.height}, is below final block ${core.delivered.height}`);
     return false;

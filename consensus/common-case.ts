@@ -39,6 +39,11 @@ function tipExecuted(core: Core): boolean {
   return core.signedTip.hash === core.delivered.hash || core.executed.has(core.signedTip.hash);
 }
 
+/** The chain signed in this view ends with the closing block: nothing is built on it in this epoch. */
+function tipCloses(core: Core): boolean {
+  return core.executed.get(core.signedTip.hash)?.closes === true;
+}
+
 /**
  * Executes again the blocks voted for in this view, and the head adopted below them, that could not be at the restart:
  * because final blocks below them were not in the store any more, or because the head came from an earlier view and its
@@ -60,6 +65,7 @@ export function executeVoted(core: Core): void {
 /** Cuts the next block when the batching rule allows it (consensus.md section 3, step 6). */
 export function proposeNext(core: Core): void {
   if (!inCommonCase(core) || !isPrimary(core) || core.cutting || core.suspected || !tipExecuted(core)) return;
+  if (tipCloses(core)) return;
   const { pipelineWindow, emptyBlockPeriodMs } = core.config.parameters;
   const inFlight = core.signedTip.height - core.delivered.height;
   if (inFlight >= pipelineWindow) return;
@@ -72,7 +78,7 @@ export function proposeNext(core: Core): void {
   core.out.push({ kind: 'cut', parent: hash, height: height + 1, allowEmpty: idle });
 }
 
-type CutBlock = { readonly hash: Hash; readonly height: Height; readonly bytes: Uint8Array };
+type CutBlock = { readonly hash: Hash; readonly height: Height; readonly bytes: Uint8Array; readonly closes: boolean };
 
 /** The host's answer to `cut`. A view change may have come in between: then the block is nobody's. */
 export function onCut(core: Core, parent: Hash, block: CutBlock | undefined): void {
@@ -88,7 +94,7 @@ export function onCut(core: Core, parent: Hash, block: CutBlock | undefined): vo
   entry.prepare = prepare;
   entry.parent = parent;
   entry.block = block.bytes;
-  core.executed.set(block.hash, { height: block.height, hash: block.hash, parent });
+  core.executed.set(block.hash, { height: block.height, hash: block.hash, parent, closes: block.closes });
   persist(core, [
     { kind: 'block', hash: block.hash, height: block.height, bytes: block.bytes },
     { kind: 'vote', vote: prepare },
@@ -164,6 +170,11 @@ export function checkNext(core: Core): void {
   const entry = core.entries.get(core.signedTip.height + 1);
   if (entry?.prepare === undefined || entry.block === undefined || entry.voted) return;
   const { prepare, parent, block } = entry;
+  if (tipCloses(core)) {
+    trace(core, { name: 'conflict', signer: prepare.signer, what: `block ${prepare.height} above the closing block` });
+    accuse(core, [prepare.signer], 'proposal above the closing block');
+    return;
+  }
   if (prepare.viewCertificate !== core.viewCertificate) {
     accuse(core, [prepare.signer], 'proposal names another opening of the view');
     return;

@@ -48,6 +48,9 @@ export type Entry = {
 /** A chain position. */
 export type Link = { readonly height: Height; readonly hash: Hash };
 
+/** An executed block: what it builds on, and whether it ends the epoch. */
+export type ExecutedLink = Link & { readonly parent: Hash; readonly closes: boolean };
+
 /** What is gathered on the way into the current view (consensus.md section 5). Dropped with the view. */
 export type ViewChangeState = {
   readonly enteredAt: number;
@@ -142,6 +145,8 @@ export type Phase =
   | 'running'
   /** Observer, or a validator that forgot what it signed: follows final blocks, signs nothing. */
   | 'learner'
+  /** The epoch's closing block is final here: signs nothing more, the next epoch has a replica of its own. */
+  | 'ended'
   /** Something that only anarchy explains: signs nothing more. */
   | 'halted';
 
@@ -156,6 +161,8 @@ export type Core = {
   readonly timeouts: Timeouts;
   /** Everybody but this replica. */
   readonly others: readonly number[];
+  /** Of the epoch's last block, when the epoch was broken off: final whatever its kind, and nothing above it is. */
+  readonly last: Certificate | undefined;
 
   // For the epoch.
   phase: Phase;
@@ -168,6 +175,8 @@ export type Core = {
    */
   now: number;
   readonly peers: Map<number, Peer>;
+  /** Peers that are no validators of this epoch but know of a later one, and the final height they spoke of. */
+  readonly guests: Map<number, Height>;
   readonly pins: Map<number, string>;
   readonly chain: Suspect[];
   /** SUSPECTs of views not reached yet, one per view. Written by suspicion, drained when the view is left. */
@@ -179,7 +188,7 @@ export type Core = {
   final: Certificate | undefined;
   delivered: Link;
   /** Executed blocks above `delivered`, by hash. Written by `executed` events, pruned by delivery. */
-  readonly executed: Map<Hash, Link & { readonly parent: Hash }>;
+  readonly executed: Map<Hash, ExecutedLink>;
   /** Executions asked for and not answered. */
   readonly executing: Map<Hash, { readonly link: BlockId; readonly judgeTime: boolean; readonly wanted: Set<Wanted> }>;
   readonly learning: Learning;
@@ -236,6 +245,11 @@ export function otherActives(core: Core): number[] {
 /** A finality proof of the current view, or of a later one, is known: nobody needs a VIEW-CHANGE for it any more. */
 export function established(core: Core): boolean {
   return (core.final?.view ?? -1) >= core.view;
+}
+
+/** Nothing more happens here: halted, or the epoch has ended. */
+export function isOver(core: Core): boolean {
+  return core.phase === 'halted' || core.phase === 'ended';
 }
 
 /** A later view has a finality proof: this one is over, although what leads out of it is still on its way. */

@@ -16,8 +16,17 @@ import {
 } from './message.ts';
 
 export type DurableRecord =
-  /** First record of an epoch. */
-  | { readonly kind: 'epoch'; readonly epoch: Epoch }
+  /**
+   * First record of an epoch, with this validator's index in it, -1 when it only follows; and, since a crash may part it
+   * from what was written with it, whether the key forgot what it signed (`forgot` below).
+   */
+  | {
+      readonly kind: 'epoch';
+      readonly epoch: Epoch;
+      readonly self: number;
+      readonly forgot: boolean;
+      readonly rolledBack: boolean;
+    }
   | { readonly kind: 'block'; readonly hash: Hash; readonly height: Height; readonly bytes: Bytes }
   /** A vote of this replica's own, or the PREPARE it voted for. */
   | { readonly kind: 'vote'; readonly vote: Vote }
@@ -36,8 +45,11 @@ export type DurableRecord =
   | { readonly kind: 'mark'; readonly type: SignedMessage['kind']; readonly view: View; readonly height: Height }
   /** The incarnation under which a peer's key is known in this epoch. */
   | { readonly kind: 'pin'; readonly signer: number; readonly incarnation: string }
-  /** A peer showed a signature this log does not know of: this key signs nothing more in this epoch. */
-  | { readonly kind: 'forgot' };
+  /**
+   * What this key signed in this epoch is not in this log, so it signs nothing more in it. `rolledBack`: a peer showed a
+   * signature that the log should know of, so the log is an old copy, and worth nothing in later epochs either.
+   */
+  | { readonly kind: 'forgot'; readonly rolledBack: boolean };
 
 /** Votes and certificate of one height in the current view. */
 export type DurableEntry = {
@@ -49,6 +61,8 @@ export type DurableEntry = {
 
 export type Durable = {
   epoch: Epoch;
+  /** This validator's index in the epoch, -1 for none. */
+  self: number;
   view: View;
   /** Accepted SUSPECTs from view 0 on: `chain[v]` led out of view `v`. */
   chain: Suspect[];
@@ -70,11 +84,14 @@ export type Durable = {
   pins: Map<number, string>;
   /** This log is known to lack what its key signed; true until the epoch ends, whatever later starts hear. */
   forgot: boolean;
+  /** It is an old copy: there may be a newer one, or another process that has it. */
+  rolledBack: boolean;
 };
 
-export function emptyDurable(epoch: Epoch): Durable {
+export function emptyDurable(epoch: Epoch, self: number): Durable {
   return {
     epoch,
+    self,
     view: 0,
     chain: [],
     suspect: undefined,
@@ -89,7 +106,13 @@ export function emptyDurable(epoch: Epoch): Durable {
     blocks: new Map(),
     pins: new Map(),
     forgot: false,
+    rolledBack: false,
   };
+}
+
+/** Forgets bodies that the ledger has as final. */
+export function dropBlocks({ blocks }: Durable, upTo: Height): void {
+  for (const [hash, { height }] of blocks) if (height <= upTo) blocks.delete(hash);
 }
 
 /** Raises the mark of a type, never lowers it. */
@@ -99,18 +122,18 @@ function raiseMark(durable: Durable, type: SignedMessage['kind'], at: { view: Vi
 }
 
 /** The current view's votes: every PREPARE, and this replica's own COMMITs and COMMITTEDs. */
-function foldEntry(durable: Durable, vote: Vote, self: number): void {
+function foldEntry(durable: Durable, vote: Vote): void {
   const entry = durable.entries.get(vote.height) ?? {};
   if (vote.kind === 'PREPARE') durable.entries.set(vote.height, { ...entry, prepare: vote });
-  else if (vote.signer !== self) return;
+  else if (vote.signer !== durable.self) return;
   else if (vote.kind === 'COMMIT') durable.entries.set(vote.height, { ...entry, commit: vote });
   else durable.entries.set(vote.height, { ...entry, committed: vote });
 }
 
-function foldVote(durable: Durable, vote: Vote, self: number): void {
-  if (vote.signer === self) raiseMark(durable, vote.kind, vote);
+function foldVote(durable: Durable, vote: Vote): void {
+  if (vote.signer === durable.self) raiseMark(durable, vote.kind, vote);
   // A snapshot brings along the vote signed last, which may be of a view that was left.
-  if (vote.view === durable.view) foldEntry(durable, vote, self);
+  if (vote.view === durable.view) foldEntry(durable, vote);
   if (vote.kind === 'PREPARE') {
     const last = durable.lastSigned;
     if (last === undefined || compareOrder(vote, last.prepare) > 0) {
@@ -118,7 +141,7 @@ function foldVote(durable: Durable, vote: Vote, self: number): void {
     }
     return;
   }
-  if (vote.signer !== self || vote.kind === 'COMMITTED') return;
+  if (vote.signer !== durable.self || vote.kind === 'COMMITTED') return;
   const last = durable.lastSigned;
   if (last !== undefined && compareOrder(vote, last.prepare) === 0) {
     durable.lastSigned = { prepare: last.prepare, commit: vote };
@@ -152,17 +175,19 @@ function foldCertificate(durable: Durable, certificate: Certificate): void {
   }
 }
 
-/** Applies one record. `self` is this validator's index. */
-export function foldRecord(durable: Durable, record: DurableRecord, self: number): void {
+/** Applies one record. */
+export function foldRecord(durable: Durable, record: DurableRecord): void {
   switch (record.kind) {
     case 'epoch':
-      Object.assign(durable, emptyDurable(record.epoch));
+      Object.assign(durable, emptyDurable(record.epoch, record.self));
+      durable.forgot = record.forgot;
+      durable.rolledBack = record.rolledBack;
       return;
     case 'block':
       durable.blocks.set(record.hash, { height: record.height, bytes: record.bytes });
       return;
     case 'vote':
-      foldVote(durable, record.vote, self);
+      foldVote(durable, record.vote);
       return;
     case 'certificate':
       foldCertificate(durable, record.certificate);
@@ -187,9 +212,10 @@ export function foldRecord(durable: Durable, record: DurableRecord, self: number
       return;
     case 'new-view':
       durable.newView = record.newView;
-      if (record.newView.signer === self) raiseMark(durable, 'NEW-VIEW', { view: record.newView.view, height: 0 });
+      if (record.newView.signer === durable.self)
+        raiseMark(durable, 'NEW-VIEW', { view: record.newView.view, height: 0 });
       // It contains the PREPARE, whose own record the end of the log may have lost.
-      foldVote(durable, record.newView.prepare, self);
+      foldVote(durable, record.newView.prepare);
       return;
     case 'mark':
       raiseMark(durable, record.type, record);
@@ -199,14 +225,15 @@ export function foldRecord(durable: Durable, record: DurableRecord, self: number
       return;
     case 'forgot':
       durable.forgot = true;
+      durable.rolledBack ||= record.rolledBack;
       return;
   }
 }
 
 /** The same state in as few records as possible, in an order that folds back to it. */
 export function snapshotRecords(durable: Durable): DurableRecord[] {
-  const records: DurableRecord[] = [{ kind: 'epoch', epoch: durable.epoch }];
-  if (durable.forgot) records.push({ kind: 'forgot' });
+  const { epoch, self, forgot, rolledBack } = durable;
+  const records: DurableRecord[] = [{ kind: 'epoch', epoch, self, forgot, rolledBack }];
   for (const [signer, incarnation] of durable.pins) records.push({ kind: 'pin', signer, incarnation });
   records.push({ kind: 'view', view: durable.view, suspects: durable.chain, viewChange: durable.viewChange });
   for (const [type, mark] of durable.marks) records.push({ kind: 'mark', type, ...mark });

@@ -38,6 +38,11 @@ export type Effect =
       readonly hash: Hash;
       readonly proof: Certificate | undefined;
     }
+  /**
+   * The closing block was delivered: this replica signs nothing more and has no further use but to say what it saw.
+   * `live`: it took part until now, so that it may go on in the next epoch without asking about its own past.
+   */
+  | { readonly kind: 'ended'; readonly closing: Certificate; readonly live: boolean }
   | { readonly kind: 'trace'; readonly trace: Trace };
 
 /** What the node makes logs and metrics of, and tests make transcripts of. */
@@ -51,6 +56,7 @@ export type Trace =
   | { readonly name: 'proposed'; readonly view: number; readonly height: Height; readonly hash: Hash }
   | { readonly name: 'certified'; readonly view: number; readonly height: Height; readonly hash: Hash }
   | { readonly name: 'final'; readonly view: number; readonly height: Height; readonly hash: Hash }
+  | { readonly name: 'epoch-ended'; readonly epoch: number; readonly height: Height; readonly hash: Hash }
   | { readonly name: 'fetching'; readonly from: Height; readonly to: Height; readonly peer: number }
   | { readonly name: 'conflict'; readonly signer: number; readonly what: string }
   | { readonly name: 'rejected'; readonly from: number; readonly message: string; readonly reason: string };

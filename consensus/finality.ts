@@ -4,13 +4,26 @@
  * file takes proofs, however they came, and delivers in height order what is both proven and executed; and it passes
  * final blocks on to passives (lazy replication, paper section 4.5).
  */
+import { assert } from '../primitives/errors.ts';
 import type { Hash } from '../primitives/ids.ts';
-import { type Core, halt, inCommonCase, isActive, type Link, persistLater, reject, send, trace } from './core.ts';
+import {
+  type Core,
+  halt,
+  inCommonCase,
+  isActive,
+  isOver,
+  type Link,
+  persistLater,
+  reject,
+  send,
+  trace,
+} from './core.ts';
 import { greaterCertificate, laterProof } from './durable.ts';
 import type { Certificate, Finality } from './message.ts';
 
 /** Takes a proof already verified or made here. */
 export function acceptProof(core: Core, proof: Certificate): void {
+  if (core.last !== undefined && proof.height > core.last.height) return;
   const before = core.final;
   core.final = laterProof(before, proof);
   if (core.final !== proof) return;
@@ -23,7 +36,7 @@ export function acceptProof(core: Core, proof: Certificate): void {
 /** Delivers up to the newest proof if every block on the way is executed; what is missing is learnt from others. */
 export function deliverReady(core: Core): void {
   const proof = core.final;
-  if (proof === undefined || core.phase === 'halted') return;
+  if (proof === undefined || isOver(core)) return;
   const path = executedPath(core, proof);
   if (path === undefined || path.length === 0) return;
   for (const link of path) {
@@ -38,6 +51,10 @@ export function deliverReady(core: Core): void {
 /** Moves the final head: what is below it is nobody's business any more. */
 export function onDelivered(core: Core, head: Link): void {
   core.delivered = head;
+  if (core.executed.get(head.hash)?.closes) {
+    endEpoch(core, head);
+    return;
+  }
   const built = core.executed.has(core.signedTip.hash);
   dropForks(core, head);
   if (inCommonCase(core)) checkSigned(core, built);
@@ -48,6 +65,16 @@ export function onDelivered(core: Core, head: Link): void {
   }
   core.learning.behindSince = undefined;
   core.cutCredit = true;
+}
+
+/** Nothing follows the closing block in this epoch, so its proof is its own: it is what opens the next one. */
+function endEpoch(core: Core, head: Link): void {
+  const closing = core.final;
+  assert(closing?.hash === head.hash, `closing block ${head.height} delivered without its own proof`);
+  const live = core.phase === 'running';
+  core.phase = 'ended';
+  trace(core, { name: 'epoch-ended', epoch: core.config.epoch, ...head });
+  core.out.push({ kind: 'ended', closing, live });
 }
 
 /**

@@ -5,9 +5,9 @@
  * finality.ts.
  */
 import type { Hash, Height } from '../primitives/ids.ts';
-import { type Core, execute, halt, type Learnt, type Link, type Pending, reject, send, trace } from './core.ts';
+import { type Core, execute, halt, isOver, type Learnt, type Link, type Pending, reject, send, trace } from './core.ts';
 import { acceptProof, onDelivered } from './finality.ts';
-import type { Blocks, Certificate, Final } from './message.ts';
+import type { Blocks, Certificate, Final, StartEpoch } from './message.ts';
 
 /** Blocks kept ahead of execution. */
 const PENDING_MAX = 128;
@@ -61,7 +61,7 @@ function wayBelowProof(core: Core): { readonly missing?: Link; readonly lowest?:
 /** Executes the next learnt block; once executed, delivers it. */
 export function learnNext(core: Core): void {
   const next = core.learning.pending.get(core.delivered.height + 1);
-  if (core.phase === 'halted') return;
+  if (isOver(core)) return;
   if (next === undefined) {
     // The next ones may be executed already, as blocks voted for: then those above them go on.
     const { lowest } = core.learning.pending.size === 0 ? {} : wayBelowProof(core);
@@ -77,8 +77,9 @@ export function learnNext(core: Core): void {
     execute(core, next, next.block, 'learnt');
     return;
   }
-  // Without a proof of its own it is proven by a descendant that is in hand.
+  // Without a proof of its own it is proven by a descendant that is in hand. One from the log may be news here.
   const { height, hash, proof } = next;
+  if (proof !== undefined) acceptProof(core, proof);
   core.out.push({
     kind: 'deliver',
     height,
@@ -152,18 +153,18 @@ function learnAll(core: Core, blocks: readonly Learnt[]): Certificate | undefine
   return newest;
 }
 
-/** Lazy replication: a final block with its proof. */
-export function onFinal(core: Core, from: number, message: Final): void {
+/** Lazy replication, or the end of the epoch: a final block with its proof. */
+export function onFinal(core: Core, from: number, message: Final | StartEpoch): void {
   const { block, proof } = message;
   const id = core.ports.readBlock(block);
   if (id === undefined || id.hash !== proof.hash || id.height !== proof.height) {
-    reject(core, from, 'FINAL', 'bad-block');
+    reject(core, from, message.kind, 'bad-block');
     return;
   }
   if (proof.height <= core.delivered.height) return;
   const bad = proof.kind === 'FP' ? core.verifier.certificate(proof) : 'bad-certificate';
   if (bad) {
-    reject(core, from, 'FINAL', bad);
+    reject(core, from, message.kind, bad);
     return;
   }
   learn(core, { ...id, block, proof, proven: true });
@@ -174,13 +175,14 @@ export function onFinal(core: Core, from: number, message: Final): void {
 function knownFinal(core: Core): Height {
   let highest = core.final?.height ?? core.config.root.height;
   for (const peer of core.peers.values()) highest = Math.max(highest, peer.final);
+  for (const final of core.guests.values()) highest = Math.max(highest, final);
   return highest;
 }
 
 /** Called at every tick: asks for what is missing, and asks another when an answer fails to come. */
 export function askIfBehind(core: Core): void {
   const learning = core.learning;
-  if (core.phase === 'halted') return;
+  if (isOver(core)) return;
   if (learning.asked !== undefined) {
     if (core.now - learning.asked.at < 4 * core.timeouts.delta) return;
     learning.avoid.set(learning.asked.peer, core.now + 20 * core.timeouts.delta);
@@ -205,9 +207,10 @@ export function askIfBehind(core: Core): void {
 
 function ask(core: Core, from: Height, to: Height): void {
   const learning = core.learning;
-  const sources = [...core.peers]
-    .filter(([index, peer]) => peer.final >= from && (learning.avoid.get(index) ?? 0) <= core.now)
-    .sort(([a, x], [b, y]) => y.final - x.final || a - b);
+  const members = [...core.peers].map(([index, { final }]): [number, Height] => [index, final]);
+  const sources = [...members, ...core.guests]
+    .filter(([index, final]) => final >= from && (learning.avoid.get(index) ?? 0) <= core.now)
+    .sort(([a, x], [b, y]) => y - x || a - b);
   const claimed = sources[learning.nonce % Math.max(1, Math.min(sources.length, 2))]?.[0];
   // A peer's word that there is more is not worth asking the others for; a proof is.
   if (claimed === undefined && (core.final?.height ?? 0) >= from && askByHash(core)) return;

@@ -42,7 +42,10 @@ function messageItem(message: Message): RlpInput {
       return [number, message.nonce, blocks];
     }
     case 'FINAL':
+    case 'START-EPOCH':
       return [number, message.block, certificateItem(message.proof)];
+    case 'EPOCH-STARTED':
+      return [number, message.epoch];
     case 'FINALITY':
       return [number, certificateItem(message.proof)];
     case 'ASK':
@@ -102,7 +105,10 @@ function readFields(reader: WireReader, bounds: WireBounds, kind: Message['kind'
         ),
       };
     case 'FINAL':
+    case 'START-EPOCH':
       return { kind, block: reader.body('block', bounds.blockBytes), proof: readProof(reader, bounds) };
+    case 'EPOCH-STARTED':
+      return { kind, epoch: reader.number('epoch') };
     case 'FINALITY':
       return { kind, proof: readProof(reader, bounds) };
     case 'ASK':

@@ -118,6 +118,13 @@ export type Blocks = {
 
 /** Lazy replication: a final block with its proof. */
 export type Final = { readonly kind: 'FINAL'; readonly block: Bytes; readonly proof: Certificate };
+/**
+ * Opens the next epoch (VR Revisited section 7; consensus.md section 7): the block that closed `proof.epoch`, with its
+ * proof. To new validators until enough have started, and the answer to whoever still speaks in that epoch.
+ */
+export type StartEpoch = { readonly kind: 'START-EPOCH'; readonly block: Bytes; readonly proof: Certificate };
+/** The sender is a validator of this epoch and has started it. */
+export type EpochStarted = { readonly kind: 'EPOCH-STARTED'; readonly epoch: Epoch };
 /** A finality proof for a block the receiver already has. */
 export type Finality = { readonly kind: 'FINALITY'; readonly proof: Certificate };
 
@@ -137,9 +144,32 @@ export type Message =
   | FetchBodies
   | Blocks
   | Final
+  | StartEpoch
+  | EpochStarted
   | Finality
   | Ask
   | Answer;
+
+/** The epoch a message speaks in; undefined for those that may be of any. */
+export function epochOf(message: Message): Epoch | undefined {
+  switch (message.kind) {
+    case 'PROPOSAL':
+      return message.prepare.epoch;
+    case 'CHAIN':
+      return message.suspects[0]?.epoch;
+    case 'FINAL':
+    case 'FINALITY':
+    case 'START-EPOCH':
+      return message.proof.epoch;
+    case 'FETCH-FINAL':
+    case 'FETCH-BODIES':
+    case 'BLOCKS':
+    case 'ANSWER':
+      return undefined;
+    default:
+      return message.epoch;
+  }
+}
 
 /** `(view, height)` order within an epoch; the head that opens an epoch is (-1, root height). */
 export function compareOrder(

@@ -54,7 +54,8 @@ function recordItem(record: DurableRecord): RlpInput {
   const number = RECORD_NUMBERS[record.kind];
   switch (record.kind) {
     case 'epoch':
-      return [number, record.epoch];
+      // An index, or 0 for none, so that it stays a natural number.
+      return [number, record.epoch, record.self + 1, record.rolledBack ? 2 : record.forgot ? 1 : 0];
     case 'block':
       return [number, record.hash, record.height, record.bytes];
     case 'vote':
@@ -76,7 +77,7 @@ function recordItem(record: DurableRecord): RlpInput {
     case 'pin':
       return [number, record.signer, incarnationItem(record.incarnation)];
     case 'forgot':
-      return [number];
+      return [number, record.rolledBack ? 1 : 0];
   }
 }
 
@@ -101,10 +102,16 @@ function readSignedKind(reader: WireReader): SignedMessage['kind'] {
   return kind;
 }
 
+/** 0: the log is whole; 1: it forgot what its key signed; 2: because it is an old copy. */
+function readMemory(reader: WireReader): { readonly forgot: boolean; readonly rolledBack: boolean } {
+  const memory = reader.number('memory', 3);
+  return { forgot: memory > 0, rolledBack: memory === 2 };
+}
+
 function readFields(reader: WireReader, kind: DurableRecord['kind']): DurableRecord {
   switch (kind) {
     case 'epoch':
-      return { kind, epoch: reader.number('epoch') };
+      return { kind, epoch: reader.number('epoch'), self: reader.number('self') - 1, ...readMemory(reader) };
     case 'block':
       return {
         kind,
@@ -135,7 +142,7 @@ function readFields(reader: WireReader, kind: DurableRecord['kind']): DurableRec
     case 'pin':
       return { kind, signer: reader.number('signer'), incarnation: readIncarnation(reader) };
     case 'forgot':
-      return { kind };
+      return { kind, rolledBack: reader.number('rolledBack', 2) === 1 };
   }
 }
 

@@ -3,7 +3,7 @@
  * Handlers change the state, and `settle` then takes, in a fixed order and until nothing moves, every step that has
  * become possible. No clock, randomness, socket or disk: the same object runs in the node and in the simulator.
  */
-import type { Hash } from '../primitives/ids.ts';
+import type { Hash, Height } from '../primitives/ids.ts';
 import { onBodies } from './adoption.ts';
 import {
   certifyNext,
@@ -17,7 +17,7 @@ import {
   onVote,
   proposeNext,
 } from './common-case.ts';
-import { type Core, type Phase, reject } from './core.ts';
+import { type Core, isOver, type Phase, reject } from './core.ts';
 import type { Effect } from './effect.ts';
 import type { Event, PersistToken } from './event.ts';
 import { deliverReady, onFinality } from './finality.ts';
@@ -37,6 +37,14 @@ import {
 } from './suspicion.ts';
 import { advanceViewChange, onNewView, onVcFinal, onViewChange, resumeViewChange } from './view-change.ts';
 
+export type PeerStatus = {
+  readonly sinceHeardMs: number;
+  /** It has said where it is, in this epoch and this life: before that, the rest is a guess. */
+  readonly isKnown: boolean;
+  readonly view: number;
+  readonly final: number;
+};
+
 /** What status pages and tests may look at. */
 export type ReplicaStatus = {
   readonly phase: Phase;
@@ -46,9 +54,12 @@ export type ReplicaStatus = {
   readonly installed: boolean;
   readonly final: { readonly height: number; readonly hash: Hash };
   readonly head: { readonly view: number; readonly height: number; readonly hash: Hash };
-  readonly peers: ReadonlyMap<number, { readonly sinceHeardMs: number; readonly view: number; readonly final: number }>;
+  readonly peers: ReadonlyMap<number, PeerStatus>;
   readonly suspicionMs: number;
 };
+
+/** Peers of other epochs whose word about final blocks is kept. */
+const GUESTS_MAX = 64;
 
 export class Replica {
   readonly #core: Core;
@@ -67,7 +78,7 @@ export class Replica {
     const core = this.#core;
     // One that has stopped signing still says what it saw others sign.
     const answers = event.kind === 'tick' || (event.kind === 'message' && event.message.kind === 'ASK');
-    if (core.phase !== 'halted' || answers) this.#handle(event);
+    if (!isOver(core) || answers) this.#handle(event);
     this.#settle();
     return this.#take();
   }
@@ -87,7 +98,7 @@ export class Replica {
       peers: new Map(
         [...peers].map(([index, peer]) => [
           index,
-          { sinceHeardMs: now - peer.lastHeard, view: peer.view, final: peer.final },
+          { sinceHeardMs: now - peer.lastHeard, isKnown: peer.tick > 0, view: peer.view, final: peer.final },
         ]),
       ),
       suspicionMs: this.#core.timeouts.suspicion,
@@ -109,6 +120,9 @@ export class Replica {
       case 'tick':
         this.#onTick(event.now);
         return;
+      case 'ahead':
+        this.#onAhead(event.from, event.final);
+        return;
       case 'connected':
         this.#onConnected(event.peer);
         return;
@@ -116,7 +130,7 @@ export class Replica {
         this.#onPersisted(event.token);
         return;
       case 'executed':
-        this.#onExecuted(event.hash, event.ok ? undefined : (event.reason ?? 'refused'));
+        this.#onExecuted(event);
         return;
       case 'cut':
         onCut(core, event.parent, event.block);
@@ -139,7 +153,7 @@ export class Replica {
     core.now += Math.min(gap, delta / 2);
     // A pause may have hidden a VIEW-CHANGE in the input queue: the wait starts again (consensus.md section 5, step 2).
     if (gap > delta / 2 && core.vc.waitFrom !== undefined) core.vc.waitFrom = core.now;
-    if (core.phase === 'halted') return;
+    if (isOver(core)) return;
     if (startupDone(core)) {
       core.phase = 'running';
       core.startup = undefined;
@@ -171,14 +185,18 @@ export class Replica {
     } else if (token.of === 'certificate') onCertificateDurable(core, token.view, token.height);
   }
 
-  #onExecuted(hash: Hash, failure: string | undefined): void {
+  #onExecuted(event: Extract<Event, { kind: 'executed' }>): void {
     const core = this.#core;
+    const { hash } = event;
+    const failure = event.ok ? undefined : (event.reason ?? 'refused');
     const execution = core.executing.get(hash);
     if (execution === undefined) return;
     core.executing.delete(hash);
     const { link, judgeTime, wanted } = execution;
     if (failure === undefined) {
-      if (link.height > core.delivered.height) core.executed.set(hash, link);
+      if (link.height > core.delivered.height) {
+        core.executed.set(hash, { ...link, closes: event.closes === true });
+      }
       return;
     }
     if (wanted.has('proposal')) onProposalRefused(core, hash, failure);
@@ -187,11 +205,29 @@ export class Replica {
     if (wanted.has('learnt') || wanted.has('adopted')) onLearntRefused(core, hash, failure);
   }
 
+  /** What a peer of a later epoch has is fetched from it, whoever it is: every block is checked. */
+  #onAhead(from: number, final: Height): void {
+    const core = this.#core;
+    const peer = core.peers.get(from);
+    if (peer !== undefined) peer.final = Math.max(peer.final, final);
+    else if (core.guests.has(from) || core.guests.size < GUESTS_MAX) core.guests.set(from, final);
+  }
+
+  /** Who is no validator of this epoch has blocks to give at most, those asked for or proven. */
+  #onGuest(from: number, message: Message): void {
+    const core = this.#core;
+    if (message.kind === 'FINAL' || message.kind === 'START-EPOCH') onFinal(core, from, message);
+    else if (message.kind === 'BLOCKS' && message.nonce !== 0) onBlocks(core, from, message);
+  }
+
   /** A message of this epoch, whose view decides whether it is late, early or now. */
   #onMessage(from: number, message: Message): void {
     const core = this.#core;
     const peer = core.peers.get(from);
-    if (peer === undefined) return;
+    if (peer === undefined) {
+      this.#onGuest(from, message);
+      return;
+    }
     peer.lastHeard = core.now;
     switch (message.kind) {
       case 'HEARTBEAT':
@@ -209,17 +245,24 @@ export class Replica {
         return; // served by the host, from its store
       default:
     }
-    if (core.phase === 'starting') return;
+    // What is final may be learnt before anything may be signed: others may have gone on to the next epoch meanwhile.
     switch (message.kind) {
       case 'BLOCKS':
         if (!onBodies(core, from, message)) onBlocks(core, from, message);
         return;
       case 'FINAL':
+      case 'START-EPOCH':
         onFinal(core, from, message);
         return;
       case 'FINALITY':
         onFinality(core, from, message);
         return;
+      case 'EPOCH-STARTED':
+        return; // heard: that is all it says
+      default:
+    }
+    if (core.phase === 'starting') return;
+    switch (message.kind) {
       case 'CHAIN':
         onSuspects(core, from, message.suspects);
         return;

@@ -7,7 +7,7 @@ import type { EpochConfig } from './config.ts';
 import { type Core, type Entry, entryAt, execute, freshViewChange, type Learnt, type Link, type Peer } from './core.ts';
 import type { Durable, DurableEntry } from './durable.ts';
 import { makeSchedule } from './groups.ts';
-import type { Vote } from './message.ts';
+import type { Certificate, Vote } from './message.ts';
 import type { Ports } from './ports.ts';
 import { votesOf } from './startup.ts';
 import { Timeouts } from './timeouts.ts';
@@ -24,13 +24,23 @@ export type ReplicaOptions = {
   readonly durable: Durable;
   /** Newest final block in the ledger. */
   readonly delivered: Link;
+  /**
+   * The certificate of the block at which the operators broke the epoch off: their word makes it final, though it may be
+   * no finality proof. For replicas that follow; what is verified here is who signed it, elsewhere what the operators say.
+   */
+  readonly last?: Certificate | undefined;
   /** Final blocks of the log above a gap in the ledger, ascending. */
   readonly ahead?: readonly Learnt[];
   /** Whether the log ended cleanly; an empty or torn one needs the peers' word before anything is signed. */
   readonly logClean: boolean;
+  /** It took part in the epoch before until its end, in this very life: it need not ask what it signed in this one. */
+  readonly live?: boolean;
   /** Random number that tells this start's questions from an earlier one's. */
   readonly nonce: number;
 };
+
+/** Where a replica starts from. */
+export type Origin = Pick<ReplicaOptions, 'delivered' | 'ahead' | 'logClean' | 'live'>;
 
 function peersOf(others: readonly number[], root: Link): Map<number, Peer> {
   const fresh = { lastHeard: 0, view: 0, final: root.height, finalAt: 0, tick: 0, tickAt: 0, chainAnswerAfter: 0 };
@@ -91,7 +101,7 @@ function restoreView(core: Core, durable: Durable): void {
 }
 
 export function restoreCore(options: ReplicaOptions): Core {
-  const { config, ports, self, incarnation, durable, delivered, logClean, nonce } = options;
+  const { config, ports, self, incarnation, durable, delivered, logClean, live, nonce, last } = options;
   const schedule = makeSchedule(config.validators.length);
   const others = config.validators.map((_, index) => index).filter((index) => index !== self);
   // A log without any signature is a new key's, or a lost one's begun again: not even a clean end says which.
@@ -106,20 +116,23 @@ export function restoreCore(options: ReplicaOptions): Core {
     verifier: new Verifier(config, schedule, ports.recover),
     timeouts: new Timeouts(config.parameters),
     others,
-    phase: follows ? 'learner' : 'starting',
-    startup: follows
-      ? undefined
-      : { nonce, required, since: undefined, askedAt: undefined, answers: new Set(), reached: new Set() },
+    last,
+    phase: follows ? 'learner' : live ? 'running' : 'starting',
+    startup:
+      follows || live
+        ? undefined
+        : { nonce, required, since: undefined, askedAt: undefined, answers: new Set(), reached: new Set() },
     clock: 0,
     now: 0,
     peers: peersOf(others, config.root),
+    guests: new Map(),
     pins: new Map(durable.pins),
     chain: [...durable.chain],
     futureSuspects: new Map(),
     lastSigned: durable.lastSigned,
     marks: new Map(durable.marks),
     head: durable.head,
-    final: durable.final,
+    final: last ?? durable.final,
     delivered,
     executed: new Map(),
     executing: new Map(),

@@ -74,7 +74,7 @@ export function onAnswer(core: Core, from: number, message: Answer): void {
     core.phase = 'learner';
     core.startup = undefined;
     // Durable: by the next start the log ends cleanly, and those who know better may be out of reach.
-    persist(core, [{ kind: 'forgot' }]);
+    persist(core, [{ kind: 'forgot', rolledBack: true }]);
     const what = `${held.kind} in view ${held.view}, signature ${toHex(held.signature).slice(0, 18)}…`;
     trace(core, { name: 'amnesia', held: what });
     return;

@@ -24,6 +24,8 @@ export const MESSAGE_NUMBERS = {
   FINALITY: 15,
   ASK: 16,
   ANSWER: 17,
+  'START-EPOCH': 18,
+  'EPOCH-STARTED': 19,
 } as const satisfies Readonly<Record<Message['kind'], number>>;
 
 /** First field of every certificate; the same numbers are part of what VIEW-CHANGE and NEW-VIEW sign (statement.ts). */

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../primitives/ids.ts';
 import type { Validator } from '../primitives/membership.ts';
+import type { Policy } from '../primitives/policy.ts';
 
 /** A founding validator. `addresses` are multiaddr hints where the others find it; they are outside the genesis hash. */
 export type GenesisValidator = Validator & { readonly addresses?: readonly string[] };
@@ -40,10 +41,11 @@ export type Genesis = {
   /** The constant base fee, wei per gas. */
   readonly gasPriceFloor: bigint;
   readonly consensus: ConsensusSettings;
+  /** What governs changes of the validator set, until it is changed by the vote it governs. */
+  readonly governance: Policy;
 };
 
 export const GENESIS_VERSION = 1;
-export const VALIDATORS_MAX = 100;
 /** The greatest id for which 2·id + 36, the EIP-155 `v`, is exact in the wallets that compute it as a number. */
 export const CHAIN_ID_MAX = 4_503_599_627_370_476;
 export const DEFAULT_GAS_LIMIT = 100_000_000;
@@ -60,8 +62,3 @@ export const DEFAULT_CONSENSUS: ConsensusSettings = {
   maxDriftMs: 2000,
   emptyBlockPeriodMs: 0,
 };
-
-/** Faults tolerated by `n` validators: t = floor((n-1)/2). */
-export function faultsTolerated(validators: number): number {
-  return Math.floor((validators - 1) / 2);
-}

@@ -1,11 +1,10 @@
 /**
  * What block 0 commits to (consensus section 11): its `extraData` is the hash of every genesis field except the address
- * hints, which may change without founding another chain; its `mixHash` names the first validator set.
+ * hints, which may change without founding another chain; its `mixHash` names the first validator set, which the ledger hashes.
  */
 import { bigToBytes, compareBytes, hexBytes } from '../primitives/bytes.ts';
 import type { Hash } from '../primitives/ids.ts';
 import { keccakHash } from '../primitives/keccak.ts';
-import { membershipHash } from '../primitives/membership.ts';
 import { type RlpInput, rlpEncode } from '../primitives/rlp.ts';
 import type { Genesis } from './genesis.ts';
 
@@ -17,10 +16,12 @@ function allocFields(genesis: Genesis): RlpInput {
 
 /**
  * keccak256(RLP([version, chainId, timestamp, [[validator, nodeKey, operator], …], [[address, wei], …] by address,
- * gasLimit, gasPriceFloor, [consensus settings in the order of `ConsensusSettings`]])).
+ * gasLimit, gasPriceFloor, [consensus settings in the order of `ConsensusSettings`], [governance in the order of
+ * `Policy`, a boolean as 0 or 1]])).
  */
 export function fieldsHash(genesis: Genesis): Hash {
   const c = genesis.consensus;
+  const g = genesis.governance;
   return keccakHash(
     rlpEncode([
       genesis.version,
@@ -41,11 +42,14 @@ export function fieldsHash(genesis: Genesis): Hash {
         c.maxDriftMs,
         c.emptyBlockPeriodMs,
       ],
+      [
+        g.quorumBasisPoints,
+        g.expirySeconds,
+        g.evidenceRemoves ? 1 : 0,
+        g.leastValidators,
+        g.readyLag,
+        g.rejoinIntervalSeconds,
+      ],
     ]),
   );
-}
-
-/** Hash of the founding validator set, in genesis order. */
-export function validatorsHash(genesis: Genesis): Hash {
-  return membershipHash(genesis.validators);
 }

@@ -4,8 +4,10 @@
  * taken over the completed fields: leaving a default out and writing it down found the same chain.
  */
 import { errorMessage, QuorateError } from '../primitives/errors.ts';
-import type { Address } from '../primitives/ids.ts';
-import { Problems, parseInteger, parseObject } from '../primitives/parse.ts';
+import { type Address, GOVERNANCE_ADDRESS } from '../primitives/ids.ts';
+import { VALIDATORS_MAX } from '../primitives/membership.ts';
+import { Problems, parseBoolean, parseInteger, parseObject } from '../primitives/parse.ts';
+import { DEFAULT_POLICY, POLICY_RANGES, type Policy } from '../primitives/policy.ts';
 import { parseAddress } from './address.ts';
 import {
   CHAIN_ID_MAX,
@@ -15,7 +17,6 @@ import {
   GENESIS_VERSION,
   type Genesis,
   type GenesisValidator,
-  VALIDATORS_MAX,
 } from './genesis.ts';
 import { parseMultiaddr, parseNodeKey } from './peer-address.ts';
 
@@ -35,7 +36,17 @@ const RANGES: { readonly [K in keyof ConsensusSettings]: { readonly min: number;
   emptyBlockPeriodMs: { min: 0, max: 24 * 60 * MINUTE_MS },
 };
 
-const FIELDS = ['version', 'chainId', 'timestamp', 'validators', 'alloc', 'gasLimit', 'gasPriceFloor', 'consensus'];
+const FIELDS = [
+  'version',
+  'chainId',
+  'timestamp',
+  'validators',
+  'alloc',
+  'gasLimit',
+  'gasPriceFloor',
+  'consensus',
+  'governance',
+];
 
 /** A wei amount: a decimal or 0x hex string, or an integer, below 2^256. */
 function parseWei(value: unknown, path: string, problems: Problems): bigint | undefined {
@@ -69,6 +80,8 @@ function parseAddresses(value: unknown, path: string, nodeKey: string | undefine
   return parsed.filter((item) => item !== undefined);
 }
 
+const NOBODYS = 'this is the address of the governance contract, of which nobody holds a key';
+
 /** Three keys per validator, all different: one key in two roles would let one theft or one mix-up hit two of them. */
 function checkDuplicates(validators: readonly (GenesisValidator | undefined)[], problems: Problems): void {
   const seen = new Map<string, string>();
@@ -76,6 +89,7 @@ function checkDuplicates(validators: readonly (GenesisValidator | undefined)[], 
     if (item === undefined) return;
     for (const role of ['validator', 'nodeKey', 'operator'] as const) {
       const path = `validators[${i}].${role}`;
+      if (item[role] === GOVERNANCE_ADDRESS) problems.add(path, NOBODYS);
       const first = seen.get(item[role]);
       if (first === undefined) seen.set(item[role], path);
       else problems.add(path, `the same key as ${first}; every key must be used once`);
@@ -105,6 +119,7 @@ function parseAlloc(value: unknown, problems: Problems): Map<Address, bigint> {
     const wei = parseWei(amount, `alloc.${key}`, problems);
     if (address === undefined || wei === undefined) continue;
     if (alloc.has(address)) problems.add(`alloc.${key}`, 'the address is listed twice');
+    if (address === GOVERNANCE_ADDRESS) problems.add(`alloc.${key}`, NOBODYS);
     alloc.set(address, wei);
   }
   return alloc;
@@ -147,6 +162,27 @@ function parseConsensus(value: unknown, problems: Problems): ConsensusSettings {
   return settings;
 }
 
+/** Every field may be left out; `validators` is how many the chain begins with. */
+function parseGovernance(value: unknown, validators: number, problems: Problems): Policy {
+  const keys = Object.keys(POLICY_RANGES) as (keyof typeof POLICY_RANGES)[];
+  const fields = value === undefined ? {} : parseObject(value, 'governance', [...keys, 'evidenceRemoves'], problems);
+  const policy: { -readonly [K in keyof Policy]: Policy[K] } = { ...DEFAULT_POLICY };
+  for (const key of keys) {
+    const given = fields?.[key];
+    if (given === undefined) continue;
+    policy[key] = parseInteger(given, `governance.${key}`, POLICY_RANGES[key], problems) ?? policy[key];
+  }
+  const removes = fields?.['evidenceRemoves'];
+  if (removes !== undefined) {
+    policy.evidenceRemoves = parseBoolean(removes, 'governance.evidenceRemoves', problems) ?? policy.evidenceRemoves;
+  }
+  if (validators > 0 && policy.leastValidators > validators) {
+    const what = `at most ${validators} (the chain begins with so many validators)`;
+    problems.expected('governance.leastValidators', what, policy.leastValidators);
+  }
+  return policy;
+}
+
 /** Genesis from parsed JSON. Throws one QuorateError GENESIS_INVALID that lists every problem; `source` names the file. */
 export function parseGenesis(value: unknown, source = 'the genesis'): Genesis {
   const problems = new Problems();
@@ -156,7 +192,7 @@ export function parseGenesis(value: unknown, source = 'the genesis'): Genesis {
       ? fallback
       : (parseInteger(fields[field], field, { min, max }, problems) ?? 0);
   integer('version', GENESIS_VERSION, GENESIS_VERSION);
-  const genesis: Genesis = {
+  const settings: Omit<Genesis, 'governance'> = {
     version: GENESIS_VERSION,
     chainId: integer('chainId', 1, CHAIN_ID_MAX),
     timestamp: integer('timestamp', 0, 2 ** 40),
@@ -167,8 +203,9 @@ export function parseGenesis(value: unknown, source = 'the genesis'): Genesis {
       fields['gasPriceFloor'] === undefined ? 0n : (parseWei(fields['gasPriceFloor'], 'gasPriceFloor', problems) ?? 0n),
     consensus: parseConsensus(fields['consensus'], problems),
   };
+  const governance = parseGovernance(fields['governance'], settings.validators.length, problems);
   if (problems.list.length > 0) throw invalid(source, problems.list);
-  return genesis;
+  return { ...settings, governance };
 }
 
 /** Genesis from the text of a file. */

@@ -1,6 +1,6 @@
 /** What a header must say before anything is executed (consensus.md sections 3 and 11). */
 import { equalBytes } from '../primitives/bytes.ts';
-import type { Address, Hash } from '../primitives/ids.ts';
+import type { Address, Epoch, Hash } from '../primitives/ids.ts';
 import { EMPTY_UNCLES, type Header, headerEpoch, headerTimeMs, ZERO_NONCE } from './block.ts';
 import type { ChainRules } from './chain-rules.ts';
 
@@ -24,7 +24,7 @@ export type Refused = { readonly ok: false; readonly reason: BlockRefusal; reado
 /** The clock of a follower that is asked to sign; on sync a block is not judged again. */
 export type Judge = { readonly nowMs: number; readonly maxDriftMs: number };
 /** What consensus knows of a block before it is executed. */
-export type Expectation = { readonly epoch: number; readonly mixHash: Hash; readonly miner?: Address };
+export type Expectation = { readonly miner?: Address };
 
 export function refuse(reason: BlockRefusal, detail: string): Refused {
   return { ok: false, reason, detail };
@@ -35,7 +35,7 @@ export function headerProblem(
   parent: { readonly header: Header; readonly hash: Hash },
   rules: ChainRules,
   judge: Judge | undefined,
-  expect: Expectation,
+  expect: Expectation & { readonly epoch: Epoch },
 ): Refused | undefined {
   const expectedNumber = parent.header.number + 1;
   if (header.parentHash !== parent.hash) return refuse('unknown-parent', `parent ${header.parentHash}`);
@@ -58,11 +58,12 @@ function timeProblem(header: Header, parent: Header, judge: Judge | undefined): 
   return undefined;
 }
 
-function identityProblem(header: Header, expect: Expectation): Refused | undefined {
+function identityProblem(header: Header, expect: Expectation & { readonly epoch: Epoch }): Refused | undefined {
   const epoch = headerEpoch(header);
-  if (epoch !== expect.epoch) return refuse('epoch', `epoch ${epoch}, expected ${expect.epoch}`);
-  if (header.mixHash !== expect.mixHash)
-    return refuse('mix-hash', `mixHash ${header.mixHash}, expected ${expect.mixHash}`);
+  if (epoch !== expect.epoch) {
+    const broken = `; if the chain was recovered at block ${header.number - 1}, the statement is missing here: quorate recover apply`;
+    return refuse('epoch', `epoch ${epoch}, expected ${expect.epoch}${epoch > expect.epoch ? broken : ''}`);
+  }
   if (expect.miner !== undefined && header.miner !== expect.miner) {
     return refuse('miner', `miner ${header.miner}, expected ${expect.miner}`);
   }

@@ -13,7 +13,7 @@ export class WorkingAccount {
   readonly before: Account | undefined;
   nonce: number;
   balance: bigint;
-  readonly storageRoot: Hash;
+  storageRoot: Hash;
   readonly codeHash: Hash;
 
   constructor(address: Address, key: Bytes, before: Account | undefined) {
@@ -28,7 +28,9 @@ export class WorkingAccount {
 
   /** An empty account that was not there before stays absent (EIP-161). */
   get changed(): boolean {
-    return this.nonce !== (this.before?.nonce ?? 0) || this.balance !== (this.before?.balance ?? 0n);
+    const { before } = this;
+    if (this.nonce !== (before?.nonce ?? 0) || this.balance !== (before?.balance ?? 0n)) return true;
+    return before !== undefined && this.storageRoot !== before.storageRoot;
   }
 }
 

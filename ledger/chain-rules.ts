@@ -1,5 +1,7 @@
 /** What is fixed for the life of a chain: its rules and the inputs of block 0. */
-import type { Address, Bytes, Hash } from '../primitives/ids.ts';
+import type { Address, Bytes } from '../primitives/ids.ts';
+import type { Validator } from '../primitives/membership.ts';
+import type { Policy } from '../primitives/policy.ts';
 
 /** Rules constant for the life of a chain. */
 export type ChainRules = { readonly chainId: number; readonly gasLimit: number; readonly baseFee: bigint };
@@ -8,8 +10,10 @@ export type ChainRules = { readonly chainId: number; readonly gasLimit: number; 
 export type GenesisInput = {
   /** 32 bytes: keccak256 of the genesis fields. */
   readonly extraData: Bytes;
-  /** Hash of the first validator list. */
-  readonly mixHash: Hash;
+  /** The first validator list, in the order of its indices. */
+  readonly validators: readonly Validator[];
+  /** What governs changes of it, until it is changed itself. */
+  readonly policy: Policy;
   /** Unix seconds. */
   readonly timestamp: number;
   readonly alloc: ReadonlyMap<Address, bigint>;

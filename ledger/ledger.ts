@@ -8,16 +8,31 @@
  * the newest committed version of the trie and corrected by the undo of what is not written yet (trie.ts says why).
  */
 import { assert } from '../primitives/errors.ts';
-import type { Address, Bytes, Hash, Height } from '../primitives/ids.ts';
+import {
+  type Address,
+  type Bytes,
+  type Epoch,
+  GOVERNANCE_ADDRESS,
+  type Hash,
+  type Height,
+  ZERO_HASH,
+} from '../primitives/ids.ts';
 import type { Account } from './account.ts';
-import { type Block, type BlockResult, decodeBlock, type Header } from './block.ts';
+import { type Block, type BlockResult, decodeBlock, type Header, headerEpoch } from './block.ts';
 import { type BlockRefusal, type Expectation, type Judge, refuse } from './block-rules.ts';
 import type { ChainRules, GenesisInput } from './chain-rules.ts';
+import { type EpochInfo, epochInfoOf } from './epoch-info.ts';
+import { Epochs } from './epochs.ts';
 import type { BuildRequest, Executed, Executor } from './executor.ts';
+import { GovernanceReads } from './governance/kept.ts';
+import type { GovernanceState } from './governance/state.ts';
+import { type Governance, storageWord } from './governance/storage.ts';
 import { HISTORY_LIMITS, type History, type HistoryLimits } from './history.ts';
 import { type Opened, openStore, settled } from './open.ts';
 import type { ChainReader, HeaderWithHash } from './reader.ts';
 import type { Receipt } from './receipt.ts';
+import type { Recovery } from './recovery.ts';
+import { Speculation } from './speculation.ts';
 import type { KeyValueStore } from './store.ts';
 import type { Transaction, TransactionResult } from './transaction.ts';
 import { TransactionCache } from './transaction-cache.ts';
@@ -26,6 +41,8 @@ import { BlockWriter, type Done, FLUSH_LIMITS, type FlushLimits } from './writer
 export type LedgerOptions = ChainRules & {
   readonly store: KeyValueStore;
   readonly genesis: GenesisInput;
+  /** Where the chain was broken and by whom it goes on, every statement verified. Default: nowhere. */
+  readonly recoveries?: readonly Recovery[];
   /** Decodes one raw transaction; give one that knows the pool's by hash. Default: a TransactionCache of its own. */
   readonly decode?: (raw: Bytes) => TransactionResult;
   readonly history?: HistoryLimits;
@@ -37,8 +54,10 @@ export type LedgerOptions = ChainRules & {
 };
 
 export type Head = { readonly height: Height; readonly hash: Hash; readonly header: Header };
+/** `closes`: nothing of this epoch may follow the block, what follows belongs to the next. */
+export type Built = { readonly block: Block; readonly closes: boolean };
 export type ExecuteResult =
-  | { readonly ok: true }
+  | { readonly ok: true; readonly closes: boolean }
   | { readonly ok: false; readonly reason: BlockRefusal; readonly detail: string };
 export type FinalListener = (block: Block, receipts: readonly Receipt[]) => void;
 /** Which state an account is read from; `block` names an executed block at or above the head. */
@@ -52,12 +71,15 @@ export class Ledger {
   readonly #reader: ChainReader;
   readonly #history: History;
   readonly #writer: BlockWriter;
+  readonly #epochs: Epochs;
+  readonly #governance: GovernanceReads;
   readonly #decode: (raw: Bytes) => TransactionResult;
   readonly #genesisHash: Hash;
-  readonly #speculativeMax: number;
+  /** Those it was opened with; the base of one may not be here yet. */
+  readonly recoveries: readonly Recovery[];
   readonly #listeners = new Set<FinalListener>();
-  /** Executed and not final, parents before children. */
-  readonly #speculative = new Map<Hash, Executed>();
+  /** Executed and not final. */
+  readonly #speculation: Speculation;
   /** Final and not written, ascending. */
   readonly #unwritten: Executed[] = [];
   #head: Executed;
@@ -76,6 +98,7 @@ export class Ledger {
       decode,
       history: options.history ?? HISTORY_LIMITS,
       stateNodesMax: options.stateNodesMax ?? STATE_NODES_MAX,
+      recoveries: options.recoveries ?? [],
     });
     return new Ledger(options, opened, decode);
   }
@@ -86,14 +109,20 @@ export class Ledger {
     this.#history = opened.history;
     this.#decode = decode;
     this.#genesisHash = opened.genesis.block.hash;
-    this.#speculativeMax = options.speculativeMax ?? SPECULATIVE_MAX;
+    this.#speculation = new Speculation(options.speculativeMax ?? SPECULATIVE_MAX);
     this.#head = opened.replayed.at(-1) ?? opened.base;
     this.#committed = this.#head;
     this.#tip = this.#head;
+    const { block, governance } = opened.genesis;
+    this.recoveries = options.recoveries ?? [];
+    const first = epochInfoOf(governance.state, block.hash);
+    this.#epochs = new Epochs({ reader: opened.reader, first, recoveries: this.recoveries });
+    this.#governance = new GovernanceReads((key) => options.store.get(key));
     this.#writer = new BlockWriter({
       store: options.store,
       trie: opened.trie,
       history: opened.history,
+      governance: opened.governance,
       flush: options.flush ?? FLUSH_LIMITS,
       head: opened.base,
       oldestUndo: opened.oldestUndo,
@@ -124,61 +153,55 @@ export class Ledger {
   }
 
   /** Builds the next block on an executed parent and keeps it as executed. */
-  build(request: BuildRequest): Block {
+  build(request: BuildRequest): Built {
     const parent = this.#parent(request.parent);
     assert(parent !== undefined, 'ledger: build on a parent that was not executed');
-    const executed = this.#executor.build(parent, request);
+    const executed = this.#executor.build(parent, request, (height) => this.#ancestor(parent, height));
     this.#keep(executed);
-    return executed.block;
+    return { block: executed.block, closes: this.#executor.closes(executed) };
   }
 
   /** Checks and executes a block on its parent, which must have been executed. Known blocks are fine at once. */
   execute(block: Block, judge: Judge | undefined, expect: Expectation): ExecuteResult {
-    if (this.executed(block.hash)) return { ok: true };
+    const known = this.#closes(block.hash);
+    if (known !== undefined) return { ok: true, closes: known };
     const parent = this.#parent(block.header.parentHash);
     if (parent === undefined) return refuse('unknown-parent', `parent ${block.header.parentHash} was not executed`);
-    const result = this.#executor.execute(parent, block, judge, expect);
+    const result = this.#executor.execute(parent, block, (height) => this.#ancestor(parent, height), judge, expect);
     if ('ok' in result) return result;
     this.#keep(result);
-    return { ok: true };
+    return { ok: true, closes: this.#executor.closes(result) };
+  }
+
+  /** Whether an executed block closed its epoch; undefined for a block not executed here. */
+  #closes(hash: Hash): boolean | undefined {
+    const executed = this.#find(hash);
+    if (executed !== undefined) return this.#executor.closes(executed);
+    const height = this.#finalHeight(hash);
+    return height === undefined
+      ? undefined
+      : this.#epochAbove(height) > headerEpoch(this.#reader.header(height)!.header);
+  }
+
+  /** Hash of the block at a height at or below `executed`, on its chain. */
+  #ancestor(executed: Executed, height: Height): Hash | undefined {
+    let at = executed;
+    while (at.block.header.number > height) {
+      const parent = this.#find(at.block.header.parentHash);
+      // What is in memory no more is final.
+      if (parent === undefined) return this.#reader.header(height)?.hash;
+      at = parent;
+    }
+    return at.block.header.number === height ? at.block.hash : undefined;
   }
 
   /** What a new block may build on: anything speculative and the newest committed block. */
   #parent(hash: Hash): Executed | undefined {
-    return this.#committed.block.hash === hash ? this.#committed : this.#speculative.get(hash);
+    return this.#committed.block.hash === hash ? this.#committed : this.#speculation.get(hash);
   }
 
   #keep(executed: Executed): void {
-    if (this.executed(executed.block.hash)) return;
-    this.#speculative.set(executed.block.hash, executed);
-    if (this.#speculative.size > this.#speculativeMax) this.#dropForks();
-  }
-
-  /** Drops the oldest block that the tip and the newest block do not build on, with what builds on it. */
-  #dropForks(): void {
-    const kept = new Set([...this.#chainTo(this.#tip), ...this.#chainTo([...this.#speculative.values()].at(-1)!)]);
-    for (const executed of this.#speculative.values()) {
-      if (kept.has(executed)) continue;
-      const gone = new Set<Hash>([executed.block.hash]);
-      this.#speculative.delete(executed.block.hash);
-      for (const [hash, { block }] of this.#speculative) {
-        if (!gone.has(block.header.parentHash)) continue;
-        gone.add(hash);
-        this.#speculative.delete(hash);
-      }
-      return;
-    }
-  }
-
-  /** Speculative blocks from above the committed one up to `executed`, descending. */
-  #chainTo(executed: Executed): Executed[] {
-    const chain: Executed[] = [];
-    let at = this.#speculative.get(executed.block.hash);
-    while (at !== undefined) {
-      chain.push(at);
-      at = this.#speculative.get(at.block.header.parentHash);
-    }
-    return chain;
+    if (!this.executed(executed.block.hash)) this.#speculation.add(executed, this.#tip);
   }
 
   /** The block was executed here and is speculative or final. */
@@ -188,7 +211,7 @@ export class Ledger {
 
   #find(hash: Hash): Executed | undefined {
     if (this.#head.block.hash === hash) return this.#head;
-    return this.#speculative.get(hash) ?? this.#unwritten.find((executed) => executed.block.hash === hash);
+    return this.#speculation.get(hash) ?? this.#unwritten.find((executed) => executed.block.hash === hash);
   }
 
   // --- making final
@@ -198,20 +221,15 @@ export class Ledger {
    * before is written. `proof` may be empty for a block whose descendant has the proof. After an error the process ends.
    */
   commit(hash: Hash, proof: Bytes, done: Done): void {
-    const executed = this.#speculative.get(hash);
+    const executed = this.#speculation.get(hash);
     assert(executed !== undefined, 'ledger: commit of a block that was not executed');
     assert(
       executed.block.header.parentHash === this.#committed.block.hash,
       'ledger: commit of a block that does not follow the last',
     );
-    this.#speculative.delete(hash);
     this.#unwritten.push(executed);
     this.#committed = executed;
-    const kept = new Set<Hash>([hash]);
-    for (const [key, { block }] of this.#speculative) {
-      if (kept.has(block.header.parentHash)) kept.add(key);
-      else this.#speculative.delete(key);
-    }
+    const kept = this.#speculation.settle(hash);
     if (!kept.has(this.#tip.block.hash)) this.#tip = executed;
     this.#writer.block(executed, proof, done);
   }
@@ -251,7 +269,7 @@ export class Ledger {
   // --- reading
 
   account(address: Address, at: StateAt): Account | undefined;
-  account(address: Address, at: { readonly height: Height }): Account | undefined | 'pruned' | 'unknown';
+  account(address: Address, at: StateAt | { readonly height: Height }): Account | undefined | 'pruned' | 'unknown';
   /** An account in a state. `pruned`: that height is no longer kept; `unknown`: it is above the head. */
   account(address: Address, at: StateAt | { readonly height: Height }): Account | undefined | 'pruned' | 'unknown' {
     if ('tip' in at) return this.#executor.account(this.#tip.root, address);
@@ -277,6 +295,70 @@ export class Ledger {
     return this.#executor.account(executed.root, address);
   }
 
+  governance(at: StateAt): GovernanceState;
+  governance(at: StateAt | { readonly height: Height }): GovernanceState | 'pruned' | 'unknown';
+  /** State of the governance contract; heights as for accounts. */
+  governance(at: StateAt | { readonly height: Height }): GovernanceState | 'pruned' | 'unknown' {
+    const found = this.#governanceAt(at);
+    return typeof found === 'string' ? found : found.state;
+  }
+
+  /** A word of an account's storage; heights as for accounts. */
+  storage(address: Address, slot: Hash, at: StateAt | { readonly height: Height }): Hash | 'pruned' | 'unknown' {
+    const found = this.#governanceAt(at);
+    if (typeof found === 'string') return found;
+    return address === GOVERNANCE_ADDRESS ? storageWord(found.bytes, slot) : ZERO_HASH;
+  }
+
+  #governanceAt(at: StateAt | { readonly height: Height }): Governance | 'pruned' | 'unknown' {
+    if ('tip' in at) return this.#tip.governance;
+    if ('final' in at) return this.#head.governance;
+    if ('block' in at) {
+      const executed = at.block === this.#head.block.hash ? this.#head : this.#parent(at.block);
+      assert(executed !== undefined, 'ledger: state of a block that is not at or above the head');
+      return executed.governance;
+    }
+    const contract = this.account(GOVERNANCE_ADDRESS, at);
+    if (typeof contract === 'string') return contract;
+    assert(contract !== undefined, 'ledger: the governance contract is in every state');
+    const newest = this.#head.governance;
+    return contract.storageRoot === newest.storageRoot ? newest : this.#governance.at(contract.storageRoot);
+  }
+
+  // --- epochs
+
+  /** The epoch that children of an executed or final block belong to. */
+  epochAfter(hash: Hash): EpochInfo {
+    const executed = this.#find(hash);
+    if (executed !== undefined) {
+      return this.#epochs.above(this.#executor.above(executed), (height) => this.#ancestor(executed, height));
+    }
+    const height = this.#finalHeight(hash);
+    assert(height !== undefined, 'ledger: epoch above a block that was not executed');
+    return this.epochInfo(this.#epochAbove(height))!;
+  }
+
+  /** State of the governance contract that children of an executed block at or above the head begin with. */
+  governanceAfter(hash: Hash): GovernanceState {
+    const executed = this.#find(hash);
+    assert(executed !== undefined, 'ledger: state above a block that is not at or above the head');
+    return this.#executor.above(executed);
+  }
+
+  /** An epoch begun by a final block; undefined: not yet. */
+  epochInfo(epoch: Epoch): EpochInfo | undefined {
+    const newest = this.epochAfter(this.#head.block.hash);
+    if (epoch === newest.epoch) return newest;
+    const begun = Number.isSafeInteger(epoch) && epoch >= 0 && epoch < newest.epoch;
+    return begun ? this.#epochs.past(epoch, this.#head.block.header.number) : undefined;
+  }
+
+  /** Epoch of the blocks on top of a final one. */
+  #epochAbove(height: Height): Epoch {
+    const next = this.headerByHeight(height + 1);
+    return next === undefined ? this.#executor.above(this.#head).epoch : headerEpoch(next.header);
+  }
+
   /** Oldest height whose state is still served. */
   get oldestState(): Height {
     return this.#history.oldest ?? this.#head.block.header.number;
@@ -289,7 +371,7 @@ export class Ledger {
 
   /** Executed blocks above head up to the tip, ascending: what `pending` shows. */
   unfinal(): readonly Block[] {
-    const chain = this.#chainTo(this.#tip).reverse();
+    const chain = this.#speculation.chainTo(this.#tip).reverse();
     const first = this.#unwritten.filter(({ block }) => block.header.number <= this.#tip.block.header.number);
     return [...first, ...chain].map(({ block }) => block);
   }

@@ -5,11 +5,13 @@
 
 import { uint64 } from '../primitives/bytes.ts';
 import { QuorateError } from '../primitives/errors.ts';
-import type { Bytes, Height } from '../primitives/ids.ts';
+import { type Bytes, GOVERNANCE_ADDRESS, type Height } from '../primitives/ids.ts';
 import type { Account } from './account.ts';
-import { decodeBlock, type Header, headerEpoch, headerTimeMs } from './block.ts';
+import { decodeBlock, type Header, headerTimeMs } from './block.ts';
 import type { ChainRules, GenesisInput } from './chain-rules.ts';
 import { ACCOUNT_CODEC, type Executed, Executor } from './executor.ts';
+import { executeGenesis } from './genesis-block.ts';
+import { KeptGovernance, loadGovernance } from './governance/kept.ts';
 import { History, type HistoryLimits } from './history.ts';
 import { ChainReader } from './reader.ts';
 import {
@@ -21,12 +23,14 @@ import {
   encodeHeadRecord,
   encodeReceiptsRecord,
   encodeStateRecord,
+  governanceKey,
   HEAD_KEY,
   type HeadRecord,
   numberKey,
   receiptsKey,
   STATE_KEY,
 } from './records.ts';
+import { checkRecoveries, type Recovery, statementMissing } from './recovery.ts';
 import type { KeyValueStore } from './store.ts';
 import type { TransactionResult } from './transaction.ts';
 import { Trie } from './trie.ts';
@@ -38,6 +42,7 @@ export type OpenOptions = {
   readonly decode: (raw: Bytes) => TransactionResult;
   readonly history: HistoryLimits;
   readonly stateNodesMax: number;
+  readonly recoveries: readonly Recovery[];
 };
 
 export type Opened = {
@@ -45,6 +50,7 @@ export type Opened = {
   readonly executor: Executor;
   readonly reader: ChainReader;
   readonly history: History;
+  readonly governance: KeptGovernance;
   readonly genesis: Executed;
   /** The newest block whose state is in the store. */
   readonly base: Executed;
@@ -59,10 +65,12 @@ const CHECKED_BLOCKS = 4096;
 
 /** Block 0 of a chain; pure. */
 export function genesisBlock(rules: ChainRules, input: GenesisInput): Executed {
-  return new Executor(
-    rules,
-    newTrie(() => undefined, Number.POSITIVE_INFINITY),
-  ).genesis(input);
+  return executeGenesis(rules, memoryTrie(), input);
+}
+
+/** A state that is made, not read. */
+function memoryTrie(): Trie<Account> {
+  return newTrie(() => undefined, Number.POSITIVE_INFINITY);
 }
 
 function newTrie(read: (key: Bytes) => Bytes | undefined, nodesMax: number): Trie<Account> {
@@ -70,7 +78,7 @@ function newTrie(read: (key: Bytes) => Bytes | undefined, nodesMax: number): Tri
 }
 
 export async function openStore(options: OpenOptions): Promise<Opened> {
-  const { store, rules } = options;
+  const { store, rules, recoveries } = options;
   const read = (key: Bytes) => store.get(key);
   const head = decodeHeadRecord(store.get(HEAD_KEY));
   const genesis = genesisBlock(rules, options.genesis);
@@ -83,27 +91,32 @@ export async function openStore(options: OpenOptions): Promise<Opened> {
     await settled((done) => store.raiseFloor(0, done));
   }
   const trie = newTrie(read, options.stateNodesMax);
-  const executor = new Executor(rules, trie);
+  const executor = new Executor(rules, trie, genesis.block.hash, recoveries);
   const reader = new ChainReader(store, rules.chainId);
   const history = new History(read, options.history);
   const newest = head ?? { height: 0, hash: genesis.block.hash, oldestUndo: 1 };
   checkGenesis(reader, genesis.block.hash);
   checkChain(reader, newest, store.floor);
-  const base = readState(store, reader, trie, newest);
+  const base = readState(store, reader, { trie, executor }, newest);
   const replayed = replay(reader, executor, base, newest.height, options.decode);
+  const { breaks } = (replayed.at(-1) ?? base).governance.state;
+  const hashAt = (height: Height) => reader.header(height)?.hash;
+  checkRecoveries({ recoveries, head: newest.height, breaks, hashAt });
   history.restore(newest.height, newest.oldestUndo, (height) => headerTimeMs(headerAt(reader, height)));
-  return { trie, executor, reader, history, genesis, base, replayed, oldestUndo: newest.oldestUndo };
+  const governance = new KeptGovernance(read);
+  return { trie, executor, reader, history, governance, genesis, base, replayed, oldestUndo: newest.oldestUndo };
 }
 
 /** Writes block 0 durably, then the floor outside the database. */
 async function createStore(store: KeyValueStore, rules: ChainRules, input: GenesisInput): Promise<void> {
-  const trie = newTrie(() => undefined, Number.POSITIVE_INFINITY);
-  const { block, root } = new Executor(rules, trie).genesis(input);
+  const trie = memoryTrie();
+  const { block, root, governance } = executeGenesis(rules, trie, input);
   const put: (readonly [Bytes, Bytes])[] = [
     ...trie.flush(root),
     [blockKey(0), block.bytes],
     [receiptsKey(0), encodeReceiptsRecord([])],
     [numberKey(block.hash), uint64(0)],
+    [governanceKey(governance.storageRoot), governance.bytes],
     [STATE_KEY, encodeStateRecord({ height: 0, root: root.hash })],
     [HEAD_KEY, encodeHeadRecord({ height: 0, hash: block.hash, oldestUndo: 1 })],
   ];
@@ -147,15 +160,22 @@ function checkChain(reader: ChainReader, head: HeadRecord, floor: Height): void 
   }
 }
 
-function readState(store: KeyValueStore, reader: ChainReader, trie: Trie<Account>, head: HeadRecord): Executed {
+function readState(
+  store: KeyValueStore,
+  reader: ChainReader,
+  { trie, executor }: { readonly trie: Trie<Account>; readonly executor: Executor },
+  head: HeadRecord,
+): Executed {
   const state = decodeStateRecord(store.get(STATE_KEY));
   if (state === undefined || state.height > head.height) throw damaged('the record of the state is missing or too new');
   const entry = reader.at(state.height);
   if (entry === undefined) throw damaged(`block ${state.height} is missing`);
   if (entry.block.header.stateRoot !== state.root) throw damaged('the state is not that of its block');
   const root = trie.stored(state.root);
-  trie.get(root, new Uint8Array(64)); // reads the root node at least, and so checks it
-  return { ...entry, root, undo: new Map() };
+  const contract = executor.account(root, GOVERNANCE_ADDRESS); // reads the root node at least, and so checks it
+  if (contract === undefined) throw damaged('the governance contract is missing');
+  const governance = loadGovernance((key) => store.get(key), contract.storageRoot);
+  return { ...entry, root, undo: new Map(), governance };
 }
 
 function replay(
@@ -172,9 +192,9 @@ function replay(
     if (raw === undefined) throw damaged(`block ${h} is missing`);
     const decoded = decodeBlock(raw.bytes, decode);
     if (!decoded.ok) throw damaged(`block ${h}: ${decoded.reason}`);
-    const { header } = decoded.block;
-    const expect = { epoch: headerEpoch(header), mixHash: header.mixHash };
-    const result = executor.execute(parent, decoded.block, undefined, expect);
+    const result = executor.execute(parent, decoded.block, (height) => reader.header(height)?.hash);
+    // It was executed here before, with the statement of a recovery that is gone now.
+    if ('ok' in result && result.reason === 'epoch') throw statementMissing(h - 1);
     if ('ok' in result) throw damaged(`block ${h} executed again: ${result.detail}`);
     reader.remember(h, result);
     out.push(result);

@@ -11,11 +11,12 @@ import { encodeBranch, encodeExtension, encodeLeaf, referenceTo, toNibbles } fro
 /** keccak256(0x80). */
 export const EMPTY_ROOT: Hash = '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421';
 
-type Entry = { readonly key: Bytes; readonly value: Bytes };
+/** `key` as nibbles. */
+export type TrieEntry = { readonly key: Bytes; readonly value: Bytes };
 
 /** Entries in the order of their keys: RLP(0) is 0x80 and lies between 127 and 128. */
-function sorted(values: readonly Bytes[]): Entry[] {
-  const entries: Entry[] = [];
+function sorted(values: readonly Bytes[]): TrieEntry[] {
+  const entries: TrieEntry[] = [];
   const add = (index: number) => entries.push({ key: indexKey(index), value: values[index]! });
   for (let i = 1; i < values.length && i < 128; i++) add(i);
   add(0);
@@ -33,7 +34,7 @@ function indexKey(index: number): Bytes {
 }
 
 /** Encoding of the node over entries[lo .. hi), which agree on their first `depth` nibbles. */
-function encode(entries: readonly Entry[], lo: number, hi: number, depth: number): Bytes {
+function encode(entries: readonly TrieEntry[], lo: number, hi: number, depth: number): Bytes {
   const first = entries[lo]!;
   if (hi - lo === 1) return encodeLeaf(first.key, depth, first.value);
   const last = entries[hi - 1]!;
@@ -57,5 +58,10 @@ function encode(entries: readonly Entry[], lo: number, hi: number, depth: number
 /** Root of the trie that maps RLP(i) to values[i]. */
 export function orderedRoot(values: readonly Bytes[]): Hash {
   if (values.length === 0) return EMPTY_ROOT;
-  return toHex(keccak256(encode(sorted(values), 0, values.length, 0)));
+  return sortedRoot(sorted(values));
+}
+
+/** Root of the trie that holds entries in the order of their keys, at least one, none a prefix of another. */
+export function sortedRoot(entries: readonly TrieEntry[]): Hash {
+  return toHex(keccak256(encode(entries, 0, entries.length, 0)));
 }

@@ -29,6 +29,8 @@ export type PoolOptions = {
   /** The account in the newest final state; undefined when it does not exist. */
   readonly account: (address: Address) => SenderAccount | undefined;
   readonly now: () => number;
+  /** The accounts here are behind the chain's: a nonce that looks far ahead may be the next one. Default: they are not. */
+  readonly isBehind?: () => boolean;
 };
 
 export type AddResult = { readonly ok: true } | Refusal;
@@ -42,6 +44,7 @@ export class Pool {
   readonly #terms: ChainTerms;
   readonly #account: (address: Address) => SenderAccount;
   readonly #now: () => number;
+  readonly #isBehind: () => boolean;
   /** In order of arrival. */
   readonly #entries = new Map<Hash, PoolEntry>();
   readonly #senders = new Map<Address, PoolSender>();
@@ -60,6 +63,7 @@ export class Pool {
     this.#terms = { chainId, gasLimit, baseFee, limits: { ...POOL_LIMITS, ...options.limits } };
     this.#account = (address) => options.account(address) ?? NO_ACCOUNT;
     this.#now = options.now;
+    this.#isBehind = options.isBehind ?? (() => false);
   }
 
   get size(): number {
@@ -201,8 +205,12 @@ export class Pool {
     if (poor !== undefined) return poor;
     const old = sender.at(tx.nonce);
     if (old !== undefined) return checkReplacement(tx, old, limits.priceBumpPercent);
-    if (tx.nonce > sender.nextNonce && sender.entries.length - sender.executable >= limits.gappedPerSender) {
-      return refuse(`account limit exceeded: more than ${limits.gappedPerSender} transactions behind a nonce gap`);
+    const gapped = sender.entries.length - sender.executable;
+    if (tx.nonce > sender.nextNonce && gapped >= limits.gappedPerSender) {
+      const gappedMax = this.#isBehind() ? limits.executablePerSender : limits.gappedPerSender;
+      if (gapped >= gappedMax) {
+        return refuse(`account limit exceeded: more than ${gappedMax} transactions behind a nonce gap`);
+      }
     }
     if (tx.nonce === sender.nextNonce && sender.executable >= limits.executablePerSender) {
       return refuse(`account limit exceeded: more than ${limits.executablePerSender} transactions of one sender`);

@@ -6,7 +6,7 @@ import { hash } from 'node:crypto';
 import { concat, equalBytes, hexBytes, readUint64, toHex, uint64, utf8 } from '../primitives/bytes.ts';
 import { QuorateError } from '../primitives/errors.ts';
 import type { Bytes, Hash, Height } from '../primitives/ids.ts';
-import { RlpError, type RlpInput, rlpDecode, rlpEncode, rlpList } from '../primitives/rlp.ts';
+import { RlpError, type RlpInput, rlpBytes, rlpDecode, rlpEncode, rlpList, rlpNumber } from '../primitives/rlp.ts';
 import type { Log, Receipt } from './receipt.ts';
 
 /** One allocation per key: there is one for every transaction. */
@@ -34,6 +34,8 @@ export const HEAD_KEY = utf8('mhead');
 export const STATE_KEY = utf8('mstate');
 /** Written by `sync`, so that there is something to write. */
 export const SYNC_KEY = utf8('msync');
+/** Former states of the governance contract that are still kept; checksummed. */
+export const SUPERSEDED_KEY = utf8('mgovernance');
 /** Trie nodes of accounts lie under this and their path. */
 export const ACCOUNT_PREFIX = utf8('a');
 
@@ -45,6 +47,10 @@ export const undoKey = (height: Height): Bytes => heightKey('u', height);
 export const numberKey = (blockHash: Hash): Bytes => hashKey('n', blockHash);
 /** Transaction hash to height and index. */
 export const transactionKey = (transactionHash: Hash): Bytes => hashKey('x', transactionHash);
+
+export const GOVERNANCE_PREFIX = utf8('g');
+/** State of the governance contract by its storage root, which checks it. */
+export const governanceKey = (storageRoot: Hash): Bytes => hashKey('g', storageRoot);
 
 export function damaged(what: string): QuorateError {
   return new QuorateError(
@@ -134,6 +140,25 @@ export function decodeStateRecord(record: Bytes | undefined): StateRecord | unde
   if (bytes === undefined) return undefined;
   if (bytes.length !== 40) throw damaged('state: wrong length');
   return { height: readUint64(bytes), root: toHex(bytes.subarray(8)) };
+}
+
+/** A block that changed the governance state, and the storage root before it. */
+export type Superseded = { readonly height: Height; readonly storageRoot: Hash };
+
+export function encodeSuperseded(list: readonly Superseded[]): Bytes {
+  return sealRecord(rlpEncode(list.map(({ height, storageRoot }) => [height, storageRoot])));
+}
+
+export function decodeSuperseded(record: Bytes | undefined): Superseded[] {
+  const what = 'former governance states';
+  const bytes = openRecord(record, what);
+  if (bytes === undefined) return [];
+  return decodeRecord(what, () =>
+    rlpList(rlpDecode(bytes), what).map((item) => {
+      const [height, storageRoot] = rlpList(item, what, 2);
+      return { height: rlpNumber(height, 'height'), storageRoot: toHex(rlpBytes(storageRoot, 'storage root', 32)) };
+    }),
+  );
 }
 
 /** What the block does not say about its receipts: status, gas, logs. `receiptsRoot` checks it. */

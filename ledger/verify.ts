@@ -1,16 +1,21 @@
 /**
  * Verification of a whole store without a network: every header's link, every signature, every root by executing the chain
- * again from block 0, every index entry, every receipt, undo record and state node, and every finality proof through the
- * caller's check. Nothing the store says is taken on trust but the genesis input, which is not from the store.
+ * again from block 0, every index entry, every receipt, undo record, state node and governance state, and every finality
+ * proof through the caller's check. Nothing the store says is taken on trust but the genesis input, which is not from the
+ * store.
  */
 import { equalBytes, toHex } from '../primitives/bytes.ts';
 import { errorMessage, QuorateError } from '../primitives/errors.ts';
 import type { Bytes, Hash, Height } from '../primitives/ids.ts';
 import type { Account } from './account.ts';
-import { type Block, decodeBlock, headerEpoch } from './block.ts';
+import { type Block, decodeBlock } from './block.ts';
 import type { Undo } from './block-state.ts';
 import type { ChainRules, GenesisInput } from './chain-rules.ts';
+import { type EpochInfo, epochInfoOf } from './epoch-info.ts';
 import { ACCOUNT_CODEC, type Executed, Executor } from './executor.ts';
+import { executeGenesis } from './genesis-block.ts';
+import { READY_BLOCKS_MAX } from './governance/methods.ts';
+import { storageRootOf } from './governance/storage.ts';
 import {
   ACCOUNT_PREFIX,
   blockKey,
@@ -18,16 +23,21 @@ import {
   decodeNumber,
   decodePlace,
   decodeStateRecord,
+  decodeSuperseded,
   encodeReceiptsRecord,
+  GOVERNANCE_PREFIX,
+  governanceKey,
   HEAD_KEY,
   numberKey,
   openRecord,
   proofKey,
   receiptsKey,
   STATE_KEY,
+  SUPERSEDED_KEY,
   transactionKey,
   undoKey,
 } from './records.ts';
+import type { Recovery } from './recovery.ts';
 import type { KeyValueStore } from './store.ts';
 import { decodeTransaction } from './transaction.ts';
 import { Trie } from './trie.ts';
@@ -37,11 +47,15 @@ export type VerifyOptions = {
   readonly store: KeyValueStore;
   readonly rules: ChainRules;
   readonly genesis: GenesisInput;
+  /** Where the chain was broken, every statement verified. Default: nowhere. */
+  readonly recoveries?: readonly Recovery[];
   /**
    * Judges the finality proof of a block, which is undefined when it has none of its own; undefined: fine, else what is
-   * wrong. Called in height order, so that it can follow epochs and wait for a descendant's proof.
+   * wrong. Called in height order, so that it can wait for a descendant's proof.
    */
   readonly checkProof?: (block: Block, proof: Bytes | undefined) => string | undefined;
+  /** The epoch of the blocks that are judged from here on: at first, and after each block that closes one. */
+  readonly enterEpoch?: (epoch: EpochInfo) => void;
   /** Called now and then. */
   readonly progress?: (height: Height, head: Height) => void;
 };
@@ -67,6 +81,11 @@ export async function verifyStore(options: VerifyOptions): Promise<VerifyResult>
 class Verification {
   readonly #options: VerifyOptions;
   readonly #executor: Executor;
+  readonly #genesis: Executed;
+  /** Of the newest blocks, for calls that name one. */
+  readonly #hashes = new Map<Height, Hash>();
+  /** Blocks that changed the governance state, with its storage root before and after. */
+  readonly #governed: { readonly height: Height; readonly before: Hash; readonly after: Hash }[] = [];
   readonly #problems: string[] = [];
   #transactions = 0;
   #oldestUndo = 0;
@@ -75,7 +94,9 @@ class Verification {
     this.#options = options;
     // The state is kept whole in memory: nothing is read from the store that is being judged.
     const inMemory = { codec: ACCOUNT_CODEC, prefix: ACCOUNT_PREFIX, nodesMax: Number.POSITIVE_INFINITY };
-    this.#executor = new Executor(options.rules, new Trie<Account>({ ...inMemory, read: () => undefined }));
+    const trie = new Trie<Account>({ ...inMemory, read: () => undefined });
+    this.#genesis = executeGenesis(options.rules, trie, options.genesis);
+    this.#executor = new Executor(options.rules, trie, this.#genesis.block.hash, options.recoveries ?? []);
   }
 
   async run(): Promise<VerifyResult> {
@@ -83,8 +104,8 @@ class Verification {
     if (head === undefined) return this.#result(0, '');
     this.#oldestUndo = head.oldestUndo;
     const state = this.#try('state', () => decodeStateRecord(this.#options.store.get(STATE_KEY)));
-    let last = this.#executor.genesis(this.#options.genesis);
-    this.#try('block 0', () => this.#genesis(last));
+    let last = this.#genesis;
+    this.#try('block 0', () => this.#checkGenesis(last));
     if (state?.height === 0) await this.#state(last);
     for (let height = 1; height <= head.height; height++) {
       const next = this.#try(`block ${height}`, () => this.#block(height, last));
@@ -98,6 +119,7 @@ class Verification {
     if (last.block.hash !== head.hash) this.#problem(`head: ${head.hash} is not the hash of block ${head.height}`);
     if (state === undefined) this.#problem('state: its record is missing');
     else if (state.height > head.height) this.#problem(`state: it is of block ${state.height}, above the head`);
+    await this.#governance(last, state?.height ?? 0);
     return this.#result(head.height, head.hash);
   }
 
@@ -123,12 +145,14 @@ class Verification {
     }
   }
 
-  #genesis(expected: Executed): true {
+  #checkGenesis(expected: Executed): true {
     const bytes = this.#options.store.get(blockKey(0));
     if (bytes === undefined || !equalBytes(bytes, expected.block.bytes)) {
       this.#problem('block 0: it is not that of the genesis file');
     }
     this.#records(expected);
+    this.#follow(expected);
+    this.#options.enterEpoch?.(epochInfoOf(this.#executor.above(expected), expected.block.hash));
     return true;
   }
 
@@ -145,8 +169,7 @@ class Verification {
       return undefined;
     }
     const { block } = decoded;
-    const expect = { epoch: headerEpoch(block.header), mixHash: block.header.mixHash };
-    const result = this.#executor.execute(parent, block, undefined, expect);
+    const result = this.#executor.execute(parent, block, (named) => this.#hashes.get(named));
     if ('ok' in result) {
       this.#problem(`block ${height}: ${result.detail}`);
       return undefined;
@@ -156,7 +179,19 @@ class Verification {
     const proof = openRecord(this.#options.store.get(proofKey(height)), `proof of block ${height}`);
     const refused = this.#options.checkProof?.(block, proof);
     if (refused !== undefined) this.#problem(`block ${height}: finality proof: ${refused}`);
+    this.#follow(result, parent);
+    if (this.#executor.closes(result))
+      this.#options.enterEpoch?.(epochInfoOf(this.#executor.above(result), block.hash));
     return result;
+  }
+
+  /** Remembers of a block what later checks ask for. */
+  #follow({ block, governance }: Executed, parent?: Executed): void {
+    const height = block.header.number;
+    this.#hashes.set(height, block.hash);
+    this.#hashes.delete(height - READY_BLOCKS_MAX - 1);
+    if (parent === undefined || governance === parent.governance) return;
+    this.#governed.push({ height, before: parent.governance.storageRoot, after: governance.storageRoot });
   }
 
   #records({ block, receipts, undo }: Executed): void {
@@ -199,6 +234,33 @@ class Verification {
       else if (!equalBytes(wanted, value)) this.#problem(`state of block ${height}: the node at ${path} is wrong`);
     }
     for (const key of expected.keys()) this.#problem(`state of block ${height}: the node under ${key} is missing`);
+  }
+
+  /**
+   * States of the governance contract: those that heights still served refer to are there, each is one that execution
+   * gave, and the list of former ones names all that are left.
+   */
+  async #governance({ governance }: Executed, stateHeight: Height): Promise<void> {
+    const { store } = this.#options;
+    const listed = this.#try('governance', () => decodeSuperseded(store.get(SUPERSEDED_KEY))) ?? [];
+    const oldest = Math.min(this.#oldestUndo - 1, stateHeight);
+    const needed = new Set([toHex(governanceKey(governance.storageRoot))]);
+    for (const { height, before } of this.#governed) {
+      if (height <= oldest) continue;
+      needed.add(toHex(governanceKey(before)));
+      const found = listed.some((entry) => entry.height === height && entry.storageRoot === before);
+      if (!found) this.#problem(`governance: the state before block ${height} is not listed`);
+    }
+    const roots = [this.#genesis.governance.storageRoot, ...this.#governed.map(({ after }) => after)];
+    const known = new Map(roots.map((root) => [toHex(governanceKey(root)), root]));
+    const end = Uint8Array.of(GOVERNANCE_PREFIX[0]! + 1);
+    for await (const [key, value] of this.#range(GOVERNANCE_PREFIX, end)) {
+      const root = known.get(toHex(key));
+      needed.delete(toHex(key));
+      if (root === undefined) this.#problem(`governance: the state under ${toHex(key)} is none of this chain`);
+      else if (storageRootOf(value) !== root) this.#problem(`governance: the state with root ${root} is damaged`);
+    }
+    for (const key of needed) this.#problem(`governance: the state under ${key} is missing`);
   }
 
   /** A range of the store; damage met on the way is a problem and ends it. */

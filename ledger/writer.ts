@@ -11,6 +11,7 @@ import type { Bytes, Height } from '../primitives/ids.ts';
 import type { Account } from './account.ts';
 import { headerTimeMs } from './block.ts';
 import type { Executed } from './executor.ts';
+import type { KeptGovernance } from './governance/kept.ts';
 import type { History } from './history.ts';
 import {
   ACCOUNT_PREFIX,
@@ -55,6 +56,7 @@ export type WriterOptions = {
   readonly store: KeyValueStore;
   readonly trie: Trie<Account>;
   readonly history: History;
+  readonly governance: KeptGovernance;
   readonly flush: FlushLimits;
   /** Newest written block and oldest undo record at start. */
   readonly head: Executed;
@@ -77,6 +79,8 @@ export class BlockWriter {
   #failure: Error | undefined;
   #newest: Executed;
   #oldestUndo: Height;
+  /** Height of the state in the store, once what is on its way there is written. */
+  #stateHeight: Height;
   /** Since the state was last written. */
   #changes = 0;
   #blocks = 0;
@@ -86,6 +90,7 @@ export class BlockWriter {
     this.#options = options;
     this.#newest = options.head;
     this.#oldestUndo = options.oldestUndo;
+    this.#stateHeight = options.head.block.header.number;
   }
 
   /** A block executed again at start: its state is not in the store yet. */
@@ -151,6 +156,7 @@ export class BlockWriter {
     const { header, hash, bytes, transactions } = executed.block;
     const height = header.number;
     assert(height === this.#newest.block.header.number + 1, 'ledger: blocks are written in order');
+    const before = this.#newest.governance;
     this.#newest = executed;
     this.#count(executed);
     const undo = encodeUndo(executed.undo);
@@ -164,7 +170,10 @@ export class BlockWriter {
     for (let i = 0; i < transactions.length; i++) {
       put.push([transactionKey(transactions[i]!.hash), encodePlace({ height, index: i })]);
     }
+    const { governance } = this.#options;
+    if (executed.governance !== before) put.push(...governance.changed(height, before, executed.governance));
     const del = this.#removeUndo();
+    del.push(...governance.dropped(Math.min(this.#oldestUndo - 1, this.#stateHeight)));
     const withState = this.#stateIsDue();
     if (withState) this.#addState(executed, put, del);
     put.push([HEAD_KEY, encodeHeadRecord({ height, hash, oldestUndo: this.#oldestUndo })]);
@@ -196,6 +205,7 @@ export class BlockWriter {
     for (const entry of nodes) put.push(entry);
     if (this.#vanished.length > 0) del.push(...this.#vanishedKeys(nodes));
     put.push([STATE_KEY, encodeStateRecord({ height: executed.block.header.number, root: executed.root.hash })]);
+    this.#stateHeight = executed.block.header.number;
     this.#changes = 0;
     this.#blocks = 0;
     this.#vanished = [];

@@ -1,21 +1,29 @@
 /** What JSON-RPC asks of the node, answered from the ledger, the pool and the host. */
-import type { EpochConfig } from '../consensus/config.ts';
 import type { Certificate } from '../consensus/message.ts';
 import type { Genesis } from '../genesis/genesis.ts';
 import type { Account } from '../ledger/account.ts';
-import type { Block } from '../ledger/block.ts';
+import { type Block, type Header, headerEpoch } from '../ledger/block.ts';
+import type { EpochInfo } from '../ledger/epoch-info.ts';
+import { GOVERNANCE_CODE } from '../ledger/governance/storage.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Pool } from '../ledger/pool.ts';
 import type { Transaction } from '../ledger/transaction.ts';
-import type { PeerAddress, Transport } from '../p2p/transport.ts';
+import type { Transport } from '../p2p/transport.ts';
 import { EMPTY } from '../primitives/bytes.ts';
 import { assert } from '../primitives/errors.ts';
-import { type Address, type Bytes, type Hash, type Height, ZERO_HASH } from '../primitives/ids.ts';
+import { type Address, type Bytes, GOVERNANCE_ADDRESS, type Hash, type Height, ZERO_HASH } from '../primitives/ids.ts';
+import { epochView } from './epoch-view.ts';
 import { finalityView } from './finality-view.ts';
+import { GovernanceDesk } from './governance-desk.ts';
+import { readGovernance } from './governance-read.ts';
 import type { Host } from './host.ts';
+import type { RecoveryStatement } from './recovery-statement.ts';
 import type {
   AccountView,
   Backend,
+  CallRequest,
+  CallResult,
+  Extension,
   FinalBlock,
   FinalityProofView,
   LocatedTransaction,
@@ -25,14 +33,16 @@ import type {
   Unlisten,
   ViewChangeView,
 } from './rpc/backend.ts';
+import { RPC_LIMITS } from './rpc/limits.ts';
+import { type EpochSource, epochMethods } from './rpc/xft-epoch.ts';
+import { governanceMethods } from './rpc/xft-governance.ts';
 import { nodeStatus } from './status.ts';
 
 export type BackendOptions = {
   readonly genesis: Genesis;
-  readonly config: EpochConfig;
-  readonly peers: readonly PeerAddress[];
-  readonly self: number;
   readonly ledger: Ledger;
+  /** Of the recoveries that the ledger was opened with. Default: none. */
+  readonly statements?: readonly RecoveryStatement[];
   readonly pool: Pool;
   readonly host: () => Host;
   readonly transport: Transport;
@@ -52,22 +62,50 @@ export class NodeBackend implements Backend {
   readonly clientVersion: string;
   readonly gasLimit: number;
   readonly baseFee: bigint;
-  readonly coinbase: Address | undefined;
-  readonly extensions = new Map<string, (params: readonly unknown[]) => unknown>();
+  readonly extensions: ReadonlyMap<string, Extension>;
+  readonly #desk: GovernanceDesk;
   readonly #options: BackendOptions;
   readonly #finality = new Set<(proof: FinalityProofView) => void>();
   readonly #views = new Set<(change: ViewChangeView) => void>();
   #syncedFrom: Height;
 
   constructor(options: BackendOptions) {
-    const { genesis, self } = options;
+    const { genesis } = options;
     this.#options = options;
     this.chainId = genesis.chainId;
     this.clientVersion = options.clientVersion;
     this.gasLimit = genesis.gasLimit;
     this.baseFee = genesis.gasPriceFloor;
-    this.coinbase = genesis.validators[self]?.operator;
     this.#syncedFrom = options.ledger.head.height;
+    const { ledger, transport } = options;
+    const status = () => this.#nodeStatus();
+    const followed = (nodeKey: string) => options.host().followers.finalOf(nodeKey);
+    const chainId = genesis.chainId;
+    this.#desk = new GovernanceDesk({ chainId, ledger, status, transport, followed, now: () => Date.now() });
+    this.extensions = new Map(
+      Object.entries({ ...epochMethods(this.#epochs(), RPC_LIMITS), ...governanceMethods(this.#desk) }),
+    );
+  }
+
+  #epochs(): EpochSource {
+    const { genesis, ledger, host, statements = [] } = this.#options;
+    const multiaddrOf = (validator: Address): string | undefined =>
+      ledger.governanceAfter(ledger.head.hash).multiaddrs.find((hint) => hint.validator === validator)?.multiaddr ??
+      genesis.validators.find((founder) => founder.validator === validator)?.addresses?.[0];
+    return {
+      present: () => host().epoch.epoch,
+      epoch: (epoch) => {
+        const info = ledger.epochInfo(epoch);
+        return info && epochView({ ledger, info, multiaddrOf, statements });
+      },
+      newest: () => ({ height: ledger.head.height, epoch: headerEpoch(ledger.head.header) }),
+      onFinal: (listener) => ledger.onFinal(listener),
+    };
+  }
+
+  get coinbase(): Address | undefined {
+    const { epoch, self } = this.#options.host();
+    return epoch.members[self]?.operator;
   }
 
   head(): { readonly height: Height; readonly hash: Hash } {
@@ -113,20 +151,37 @@ export class NodeBackend implements Backend {
   account(address: Address, at: StateAt): AccountView | 'pruned' {
     const { ledger } = this.#options;
     if (at !== 'tip') return viewOf(ledger.account(address, { height: at }));
-    const newest = this.certified().at(-1)?.hash ?? ledger.head.hash;
-    return viewOf(ledger.account(address, { block: newest }));
+    return viewOf(ledger.account(address, { block: this.#newest().hash }));
   }
 
   code(address: Address, at: StateAt): Bytes | 'pruned' {
-    return this.account(address, at) === 'pruned' ? 'pruned' : EMPTY;
+    if (this.account(address, at) === 'pruned') return 'pruned';
+    return address === GOVERNANCE_ADDRESS ? GOVERNANCE_CODE : EMPTY;
   }
 
-  storage(address: Address, _slot: Hash, at: StateAt): Hash | 'pruned' {
-    return this.account(address, at) === 'pruned' ? 'pruned' : ZERO_HASH;
+  storage(address: Address, slot: Hash, at: StateAt): Hash | 'pruned' {
+    const found = this.#options.ledger.storage(address, slot, this.#placeOf(at));
+    return found === 'unknown' ? ZERO_HASH : found;
   }
 
-  call(): undefined {
-    return undefined;
+  /** The only contract there is; every other account is a plain one. */
+  call(request: CallRequest, at: StateAt): CallResult | undefined | 'pruned' {
+    if (request.to !== GOVERNANCE_ADDRESS) return undefined;
+    const { ledger } = this.#options;
+    const state = ledger.governance(this.#placeOf(at));
+    if (state === 'pruned' || state === 'unknown') return 'pruned';
+    const { header } = at === 'tip' ? this.#newest() : ledger.headerByHeight(at)!;
+    const now = Math.floor(Date.now() / 1000);
+    return readGovernance(request, { ledger, chainId: this.chainId, state, block: header, now });
+  }
+
+  /** Newest certified block, or the final one. */
+  #newest(): { readonly hash: Hash; readonly header: Header } {
+    return this.certified().at(-1) ?? this.#options.ledger.head;
+  }
+
+  #placeOf(at: StateAt) {
+    return at === 'tip' ? { block: this.#newest().hash } : { height: at };
   }
 
   pendingNonce(address: Address): number {
@@ -156,7 +211,7 @@ export class NodeBackend implements Backend {
     let highestBlock = currentBlock;
     for (const { final } of this.#options.host().status.peers.values()) highestBlock = Math.max(highestBlock, final);
     // A few blocks behind is where every passive is; a client that saw "syncing" for that would never send.
-    if (highestBlock - currentBlock <= 2 * this.#options.config.parameters.pipelineWindow) {
+    if (highestBlock - currentBlock <= 2 * this.#options.genesis.consensus.pipelineWindow) {
       this.#syncedFrom = currentBlock;
       return undefined;
     }
@@ -164,17 +219,37 @@ export class NodeBackend implements Backend {
   }
 
   status(): NodeStatus {
-    const { config, peers, self, host, transport } = this.#options;
-    return nodeStatus({ config, peers, self, replica: host().status, connected: transport.connected() });
+    return { ...this.#nodeStatus(), ...this.#desk.standing(), breaks: this.#breaks() };
+  }
+
+  /** Where the chain went on by its operators' word alone. */
+  #breaks() {
+    const { ledger } = this.#options;
+    const { breaks } = ledger.governanceAfter(ledger.head.hash);
+    return breaks.map(({ epoch, height, digest }) => ({ epoch, block: height, statement: digest }));
+  }
+
+  #nodeStatus(): NodeStatus {
+    const { host, transport } = this.#options;
+    const { epoch, self, status } = host();
+    return nodeStatus({ members: epoch.members, self, replica: status, connected: transport.connected() });
   }
 
   validators(height: Height): readonly Address[] | undefined {
-    const { ledger, config } = this.#options;
-    return height <= ledger.head.height ? config.validators : undefined;
+    return this.#epochAt(height)?.members.map(({ validator }) => validator);
   }
 
   finalityProof(height: Height): FinalityProofView | undefined {
-    return finalityView(this.#options.ledger, this.#options.config, height);
+    const info = this.#epochAt(height);
+    return info && finalityView(this.#options.ledger, info, height);
+  }
+
+  /** The epoch a final block belongs to. */
+  #epochAt(height: Height): EpochInfo | undefined {
+    const { ledger } = this.#options;
+    const found = ledger.headerByHeight(height);
+    // Block 0 belongs to no epoch by its header: its extraData is the hash of the genesis.
+    return found && ledger.epochInfo(height === 0 ? 0 : headerEpoch(found.header));
   }
 
   onFinal(listener: (final: FinalBlock) => void): Unlisten {

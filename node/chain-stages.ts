@@ -5,13 +5,12 @@
  * A run is what one finality proof makes final: blocks without a proof of their own, up to and with the one that has it.
  * Hashes link them, so with the proof verified all of them are final, and before that none is executed or committed.
  */
-import type { EpochConfig } from '../consensus/config.ts';
 import { readBlockId } from '../ledger/block.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { settled } from '../ledger/open.ts';
 import { concat, EMPTY } from '../primitives/bytes.ts';
 import { QuorateError } from '../primitives/errors.ts';
-import type { Bytes, Height } from '../primitives/ids.ts';
+import type { Bytes, Hash, Height } from '../primitives/ids.ts';
 import type { ChainRecord } from './chain-file.ts';
 import type { ProofJudge } from './proof-judge.ts';
 
@@ -105,9 +104,12 @@ export function newBlocks(ledger: Ledger): Stage<ChainRecord, ChainRecord> {
   };
 }
 
-/** Linked blocks to runs, each ending in a block whose proof holds. Throws VERIFY_FAILED. */
+/**
+ * Linked blocks to runs, each ending in a block whose proof holds. No run goes past the end of an epoch, so its judge is
+ * known by the block it follows, which is in the ledger by then. Throws VERIFY_FAILED.
+ */
 export function provenRuns(
-  judge: ProofJudge,
+  judgeAbove: (parent: Hash) => ProofJudge,
   limits: RunLimits = RUN_LIMITS,
 ): Stage<ChainRecord, readonly ChainRecord[]> {
   return async function* (source) {
@@ -118,7 +120,7 @@ export function provenRuns(
       bytes += record.block.length;
       if (run.length > limits.blocks || bytes > limits.bytes) throw unproven(run);
       if (record.proof.length === 0) continue;
-      const problem = judge(record, record.proof);
+      const problem = judgeAbove(run[0]!.parentHash)(record, record.proof);
       if (problem !== undefined) {
         const { height, hash } = record;
         const message = `the finality proof of block ${height} is not valid (${problem}); export the chain again, from another node if this comes back`;
@@ -142,11 +144,11 @@ function unproven(run: readonly ChainRecord[]): QuorateError {
 export type Committed = { readonly height: Height; readonly blocks: number };
 
 /** Executes proven runs and makes them final. Throws VERIFY_FAILED, DISK_FAILED. */
-export function commitTo(ledger: Ledger, config: EpochConfig): Stage<readonly ChainRecord[], Committed> {
+export function commitTo(ledger: Ledger): Stage<readonly ChainRecord[], Committed> {
   return async function* (source) {
     let unsynced = 0;
     for await (const run of source) {
-      for (const record of run) await commit(ledger, config, record);
+      for (const record of run) await commit(ledger, record);
       unsynced += run.length;
       if (unsynced >= SYNC_EVERY) {
         await settled((done) => ledger.sync(done));
@@ -157,15 +159,16 @@ export function commitTo(ledger: Ledger, config: EpochConfig): Stage<readonly Ch
   };
 }
 
-async function commit(ledger: Ledger, config: EpochConfig, { height, hash, block, proof }: ChainRecord): Promise<void> {
+async function commit(ledger: Ledger, { height, hash, block, proof }: ChainRecord): Promise<void> {
   const decoded = ledger.decodeBlock(block);
-  const expected = { epoch: config.epoch, mixHash: config.membershipHash };
-  const result = decoded.ok
-    ? ledger.execute(decoded.block, undefined, expected)
-    : { ...decoded, detail: decoded.reason };
+  const result = decoded.ok ? ledger.execute(decoded.block, undefined, {}) : { ...decoded, detail: decoded.reason };
   if (!result.ok) {
     // The header is proven: what fails is the body of this file, or the rules of this program.
     const message = `block ${height} of the chain file does not execute (${result.detail}); export it again, and use the version of quorate that the network runs`;
+    throw unverified(message, { height, hash });
+  }
+  if (result.closes && proof.length === 0) {
+    const message = `block ${height} of the chain file closes an epoch and has no finality proof of its own; export it again from another node`;
     throw unverified(message, { height, hash });
   }
   await settled((done) => ledger.commit(hash, proof, done));

@@ -1,7 +1,7 @@
 /**
  * `quorate chain export` and `quorate chain import`: final blocks of a stopped node into a file, and from a file into a
- * stopped node's store. Nothing in the file is trusted: the importing side verifies every finality proof against the
- * genesis and executes every block, as if peers had sent them.
+ * stopped node's store. Nothing in the file is trusted: the importing side verifies every finality proof against its
+ * epoch's validators, from the genesis on, and executes every block, as if peers had sent them.
  *
  * Only the store is written, never the guard: what a validator signed is in its log and nowhere else, so a store that
  * came from elsewhere gives no key a right to sign, and takes no promise back.
@@ -11,12 +11,13 @@ import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { pipe } from 'it-pipe';
 import type { Genesis } from '../genesis/genesis.ts';
+import type { EpochInfo } from '../ledger/epoch-info.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { LevelStore } from '../ledger/level-store.ts';
 import { genesisBlock } from '../ledger/open.ts';
 import { errorMessage, QuorateError } from '../primitives/errors.ts';
 import type { Bytes, Hash, Height } from '../primitives/ids.ts';
-import { chainRules, epochConfig, genesisInput } from './chain.ts';
+import { chainOf, chainRules, genesisInput } from './chain.ts';
 import {
   type ChainHeader,
   type ChainRecord,
@@ -40,7 +41,8 @@ import {
 import { loadGenesis } from './config.ts';
 import { GENESIS_FILE, syncFolder, writeNewFile } from './data-dir.ts';
 import { acquireLock } from './lock.ts';
-import { makeProofJudge } from './proof-judge.ts';
+import { type ProofJudge, proofJudges } from './proof-judge.ts';
+import { loadRecoveries } from './recovery-files.ts';
 
 type OnProgress = (height: Height, last: Height) => void;
 
@@ -189,7 +191,8 @@ export async function importChain(options: ImportOptions): Promise<ImportReport>
     checkGenesis(file.header, genesisHash);
     return await withLedger({ dataDir, genesis }, async (ledger) => {
       if (genesisPath !== undefined) await keepGenesis(dataDir, genesisPath);
-      return await importInto(ledger, genesis, file, onProgress);
+      const judgeOf = proofJudges(chainOf(genesis, ledger.genesisHash), ledger.recoveries);
+      return await importInto(ledger, judgeOf, file, onProgress);
     });
   } finally {
     await file.close();
@@ -198,19 +201,18 @@ export async function importChain(options: ImportOptions): Promise<ImportReport>
 
 async function importInto(
   ledger: Ledger,
-  genesis: Genesis,
+  judgeOf: (epoch: EpochInfo) => ProofJudge,
   file: ChainFile,
   onProgress?: OnProgress,
 ): Promise<ImportReport> {
-  const config = epochConfig(genesis, ledger.genesisHash);
   let imported = 0;
   try {
     await pipe(
       file.chunks(),
       decodeRecords,
       newBlocks(ledger),
-      provenRuns(makeProofJudge(config)),
-      commitTo(ledger, config),
+      provenRuns((parent) => judgeOf(ledger.epochAfter(parent))),
+      commitTo(ledger),
       reporting<Committed>(progressTo(onProgress, file.header.last)),
       async (runs) => {
         for await (const { blocks } of runs) imported += blocks;
@@ -284,11 +286,15 @@ async function withLedger<T>(
   { dataDir, genesis }: { readonly dataDir: string; readonly genesis: Genesis },
   run: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
+  const genesisHash = genesisBlock(chainRules(genesis), genesisInput(genesis)).block.hash;
   const lock = await acquireLock(dataDir);
   try {
+    const applied = await loadRecoveries(dataDir, chainOf(genesis, genesisHash));
+    const recoveries = applied.map(({ recovery }) => recovery);
     const store = await LevelStore.open(join(dataDir, 'store'));
     try {
-      return await run(await Ledger.open({ store, ...chainRules(genesis), genesis: genesisInput(genesis) }));
+      const options = { store, ...chainRules(genesis), genesis: genesisInput(genesis), recoveries };
+      return await run(await Ledger.open(options));
     } finally {
       await store.close();
     }

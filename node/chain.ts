@@ -1,13 +1,10 @@
-/** What a genesis means to the other modules: block 0 for the ledger, epoch 0 for consensus, peers for the network. */
-import type { EpochConfig } from '../consensus/config.ts';
+/** What a genesis means to the other modules: block 0 for the ledger, and what all epochs share for consensus. */
 import type { Genesis } from '../genesis/genesis.ts';
-import { fieldsHash, validatorsHash } from '../genesis/hash.ts';
+import { fieldsHash } from '../genesis/hash.ts';
 import type { ChainRules, GenesisInput } from '../ledger/chain-rules.ts';
-import { peerIdOfNodeKey } from '../p2p/peers.ts';
-import type { PeerAddress } from '../p2p/transport.ts';
 import { hexBytes } from '../primitives/bytes.ts';
-import { assert } from '../primitives/errors.ts';
 import type { Hash } from '../primitives/ids.ts';
+import type { Chain } from './epoch-peers.ts';
 
 export function chainRules(genesis: Genesis): ChainRules {
   return { chainId: genesis.chainId, gasLimit: genesis.gasLimit, baseFee: genesis.gasPriceFloor };
@@ -17,33 +14,16 @@ export function chainRules(genesis: Genesis): ChainRules {
 export function genesisInput(genesis: Genesis): GenesisInput {
   return {
     extraData: hexBytes(fieldsHash(genesis)),
-    mixHash: validatorsHash(genesis),
+    validators: genesis.validators,
+    policy: genesis.governance,
     timestamp: genesis.timestamp,
     alloc: genesis.alloc,
   };
 }
 
-export function epochConfig(genesis: Genesis, genesisHash: Hash): EpochConfig {
+/** What all epochs of the chain share. */
+export function chainOf(genesis: Genesis, genesisHash: Hash): Chain {
   const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs, pipelineWindow, emptyBlockPeriodMs } = genesis.consensus;
-  return {
-    chainId: genesis.chainId,
-    genesisHash,
-    epoch: 0,
-    validators: genesis.validators.map(({ validator }) => validator),
-    membershipHash: validatorsHash(genesis),
-    root: { height: 0, hash: genesisHash },
-    parameters: { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs, pipelineWindow, emptyBlockPeriodMs },
-  };
-}
-
-/** Peer ids and addresses by validator index; the configuration's addresses come before the genesis' hints. */
-export function validatorPeers(
-  genesis: Genesis,
-  configured: Readonly<Record<string, readonly string[]>>,
-): PeerAddress[] {
-  return genesis.validators.map(({ nodeKey, addresses }) => {
-    const peer = peerIdOfNodeKey(nodeKey);
-    assert(peer !== undefined, `genesis holds an invalid node key ${nodeKey}`);
-    return { peer, addresses: [...(configured[nodeKey] ?? []), ...(addresses ?? [])] };
-  });
+  const parameters = { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs, pipelineWindow, emptyBlockPeriodMs };
+  return { chainId: genesis.chainId, genesisHash, parameters };
 }

@@ -24,7 +24,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type NodeConfig = {
   /** HTTP and WebSocket. `cors`: allowed origins, `*` for all; `allowedHosts`: Host names besides localhost and IPs. */
   readonly rpc: Endpoint & { readonly cors: readonly string[]; readonly allowedHosts: readonly string[] };
-  readonly p2p: Endpoint;
+  /** `announce`: multiaddrs under which others reach this node, when they differ from host and port. */
+  readonly p2p: Endpoint & { readonly announce?: readonly string[] };
   readonly metrics: Endpoint;
   /** Multiaddrs by node key; they override the hints of the genesis. */
   readonly peers: Readonly<Record<string, readonly string[]>>;
@@ -63,6 +64,7 @@ const SETTINGS: Readonly<Record<string, Kind>> = {
   'rpc.allowedHosts': 'list',
   'p2p.host': 'host',
   'p2p.port': 'port',
+  'p2p.announce': 'list',
   'metrics.host': 'host',
   'metrics.port': 'port',
   allowedPeers: 'list',
@@ -189,6 +191,15 @@ function parseLogLevel(value: unknown, problems: Problems): LogLevel {
   return level ?? DEFAULT_CONFIG.logLevel;
 }
 
+function parseP2p(value: unknown, problems: Problems): NodeConfig['p2p'] {
+  const endpoint = parseEndpoint(value, 'p2p', DEFAULT_CONFIG.p2p, ['announce'], problems);
+  const list = (value as Raw | undefined)?.['announce'];
+  if (list === undefined) return endpoint;
+  const announce = parseStrings(list, 'p2p.announce', 'multiaddrs', problems);
+  for (const [i, item] of announce.entries()) parseMultiaddr(item, `p2p.announce[${i}]`, undefined, problems);
+  return { ...endpoint, announce };
+}
+
 /** Two listeners on one port of one host cannot both start; port 0 lets the system choose and never collides. */
 function checkPorts(config: NodeConfig, problems: Problems): void {
   const seen = new Map<string, string>();
@@ -222,7 +233,7 @@ export function parseConfig(
       cors: parseStrings(rpc?.['cors'], 'rpc.cors', 'origins, or "*"', problems),
       allowedHosts: parseStrings(rpc?.['allowedHosts'], 'rpc.allowedHosts', 'host names', problems),
     },
-    p2p: parseEndpoint(fields['p2p'], 'p2p', DEFAULT_CONFIG.p2p, [], problems),
+    p2p: parseP2p(fields['p2p'], problems),
     metrics: parseEndpoint(fields['metrics'], 'metrics', DEFAULT_CONFIG.metrics, [], problems),
     peers: parsePeers(fields['peers'], problems),
     allowedPeers: parseAllowedPeers(fields['allowedPeers'], problems),

@@ -12,6 +12,9 @@ export const VALIDATOR_KEY_FILE = 'validator-key.json';
 export const NODE_KEY_FILE = 'node-key.json';
 export const OPERATOR_KEY_FILE = 'operator-key.json';
 export const PASSWORD_FILE = 'password';
+/** What others need to add the node as a validator; public, and of no use to the node itself. */
+export const DESCRIPTOR_FILE = 'descriptor.json';
+export const PEERS_FILE = 'peers.json';
 /**
  * Written with a new validator key: "this key has never signed". The node turns it into the first segment of its log
  * and removes it. Neither the marker nor a log means that the log is lost, and with it what the key promised.

@@ -4,113 +4,101 @@
  * at a time: what an effect causes is queued, never called back into the replica.
  */
 import { encodeCertificate } from '../consensus/certificate-codec.ts';
-import type { EpochConfig } from '../consensus/config.ts';
-import { type Durable, emptyDurable, foldRecord, snapshotRecords } from '../consensus/durable.ts';
-import type { Effect, Trace } from '../consensus/effect.ts';
+import { type EpochConfig, faultThreshold } from '../consensus/config.ts';
+import { type Durable, type DurableRecord, dropBlocks, foldRecord, snapshotRecords } from '../consensus/durable.ts';
+import type { Effect } from '../consensus/effect.ts';
 import type { Event } from '../consensus/event.ts';
-import type { Certificate, Message } from '../consensus/message.ts';
+import { epochOf, type Message } from '../consensus/message.ts';
 import { decodeMessage, encodeMessage } from '../consensus/message-codec.ts';
-import type { Ports } from '../consensus/ports.ts';
 import { decodeRecord, encodeRecord } from '../consensus/record-codec.ts';
 import { Replica, type ReplicaStatus } from '../consensus/replica.ts';
-import { readBlockId } from '../ledger/block.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { Pool } from '../ledger/pool.ts';
-import type { TransactionResult } from '../ledger/transaction.ts';
+import type { Origin } from '../consensus/restore.ts';
+import { WIRE_LIMITS } from '../consensus/wire-numbers.ts';
+import type { EpochInfo } from '../ledger/epoch-info.ts';
 import type { Channel } from '../p2p/transport.ts';
 import { EMPTY } from '../primitives/bytes.ts';
 import { assert } from '../primitives/errors.ts';
-import type { Address, Bytes, Hash } from '../primitives/ids.ts';
+import type { Bytes, Epoch, Hash } from '../primitives/ids.ts';
+import { BlockWork, readBlock } from './block-work.ts';
+import { channelOf } from './channel.ts';
+import { EpochPeers, epochConfig, indexIn } from './epoch-peers.ts';
+import { beginEpoch, restoreLog } from './epoch-start.ts';
+import { decodeProof } from './finality-view.ts';
+import { Followers } from './followers.ts';
+import { Greeting } from './greeting.ts';
+import { HandOver } from './hand-over.ts';
+import type { HostOptions, LogState } from './host-options.ts';
+import { LogCutter } from './log-cutter.ts';
+import { OldEpochs } from './old-epochs.ts';
 import { Outbox } from './outbox.ts';
 import { replayFinal } from './replay.ts';
-import { serveBodies, serveFinal } from './serve.ts';
+import { proofAt, serveBodies, serveFinal } from './serve.ts';
 import { type SubmitOutcome, TransactionRelay } from './transaction-relay.ts';
 
-/** What the host needs of the write-ahead log. */
-export type HostLog = {
-  append(records: readonly Bytes[], options: { readonly sync: boolean }): number;
-  onDurable(listener: (sequence: number) => void): void;
-  rotate(snapshot: readonly Bytes[]): number;
-  readonly bytesSinceSnapshot: number;
-};
-
-export type HostSettings = {
-  readonly batchBytesMax: number;
-  readonly batchTransactionsMax: number;
-  readonly maxDriftMs: number;
-  readonly requestTimeoutMs: number;
-  /** Bytes of log after which it is cut. */
-  readonly logBytesMax: number;
-};
-
-export type HostOptions = {
+/** The epoch a host is in. */
+type Present = {
+  readonly info: EpochInfo;
   readonly config: EpochConfig;
-  /** Operator accounts by validator index: who a block's fees go to. */
-  readonly operators: readonly Address[];
-  /** Index in the validator list, -1 for an observer. */
   readonly self: number;
-  readonly incarnation: string;
-  readonly signer: Pick<Ports, 'sign' | 'recover'>;
-  readonly ledger: Ledger;
-  readonly pool: Pool;
-  readonly decodeTransaction: (raw: Bytes) => TransactionResult;
-  readonly log: HostLog;
-  readonly network: {
-    readonly send: (to: number, channel: Channel, payload: Bytes) => boolean;
-    /** To every peer that is no validator. */
-    readonly toObservers?: (channel: Channel, payload: Bytes) => void;
-  };
-  readonly clock: {
-    readonly monotonicMs: () => number;
-    readonly wallMs: () => number;
-    /** Runs the callback soon, after what is already waiting. */
-    readonly defer: (callback: () => void) => void;
-  };
-  readonly settings: HostSettings;
-  /** Random number that tells this start's questions from an earlier one's. */
-  readonly nonce: number;
-  readonly onTrace: (trace: Trace) => void;
-  /** A finality proof as it is delivered. */
-  readonly onProof?: (proof: Certificate) => void;
+  readonly peers: EpochPeers;
+  readonly durable: Durable;
+  /** Final blocks are followed that this node's own log is beyond: nothing of it is logged again. */
+  readonly isPast: boolean;
+  readonly replica: Replica;
 };
 
-const GREETING_MS = 1000;
-
-const CHANNEL_OF: Partial<Record<Message['kind'], Channel>> = {
-  PROPOSAL: 'blocks',
-  FINAL: 'blocks',
-  BLOCKS: 'sync',
-  'FETCH-FINAL': 'sync',
-  'FETCH-BODIES': 'sync',
-};
+/** Messages name validators of any epoch, whose number is known only once they are read. */
+const ANY_EPOCH = { validators: WIRE_LIMITS.validators };
 
 export class Host {
   readonly #options: HostOptions;
   readonly #outbox = new Outbox();
-  readonly #events: Event[] = [];
+  /** Each meant for the replica that was there when it came. */
+  readonly #events: { readonly replica: Replica; readonly event: Event }[] = [];
   readonly relay: TransactionRelay;
-  #replica: Replica | undefined;
-  #durable: Durable;
+  readonly followers = new Followers();
+  #present: Present | undefined;
+  /** What the log holds of an epoch that the store has not reached again. */
+  #ahead: Durable | undefined;
+  /** How the log ended, which also counts when that epoch is reached. */
+  #logClean = true;
+  readonly #handOver: HandOver;
+  readonly #blocks: BlockWork;
+  readonly #oldEpochs: OldEpochs;
+  readonly #logCutter: LogCutter;
   #running = false;
   #stopped = false;
   #poolState: { readonly waiting: boolean; readonly full: boolean } | undefined;
-  #rotating = false;
-  #greetedAt = 0;
+  readonly #greeting = new Greeting();
 
   constructor(options: HostOptions) {
     this.#options = options;
-    this.#durable = emptyDurable(options.config.epoch);
     this.relay = new TransactionRelay({
       pool: options.pool,
       decode: options.decodeTransaction,
       send: (to, payload) => options.network.send(to, 'transactions', payload),
-      validators: options.config.validators.map((_, index) => index).filter((index) => index !== options.self),
+      validators: () => this.#others(),
       defer: options.clock.defer,
       now: options.clock.monotonicMs,
       requestTimeoutMs: options.settings.requestTimeoutMs,
-      deltaMs: options.config.parameters.deltaMs,
+      deltaMs: options.chain.parameters.deltaMs,
       nonceOf: (address) => options.ledger.account(address, { tip: true })?.nonce ?? 0,
       onPoolChanged: () => this.#notePool(),
+    });
+    this.#blocks = new BlockWork(options, (transactions) => this.relay.onBlock(transactions));
+    this.#handOver = new HandOver({
+      ledger: options.ledger,
+      identity: options.identity,
+      everyMs: options.chain.parameters.deltaMs,
+      send: (to, message) => this.#outbox.push(() => this.#sendTo(to, message)),
+    });
+    this.#oldEpochs = new OldEpochs(options.ledger, options.chain.parameters.deltaMs / 2);
+    this.#logCutter = new LogCutter({
+      log: options.log,
+      ledger: options.ledger,
+      bytesMax: options.settings.logBytesMax,
+      snapshot: () => this.#snapshot(),
+      final: () => this.status.final.height,
     });
     options.log.onDurable((sequence) => this.#onDurable(sequence));
     options.ledger.onFinal((block) => {
@@ -119,39 +107,130 @@ export class Host {
     });
   }
 
-  /**
-   * Folds the log, brings the ledger up to the newest proof in it, and starts the replica. `logClean` is false for an
-   * empty log and for one with a torn tail.
-   */
-  start(records: readonly Bytes[], logClean: boolean): void {
-    const { config, signer, self, incarnation, ledger, nonce } = this.#options;
+  /** Folds the log, brings the ledger up to the newest proof in it, and starts the replica of the epoch it is in. */
+  start(records: readonly Bytes[], found: LogState): void {
+    const { ledger, identity } = this.#options;
     const decoded = records.map(decodeRecord);
-    for (const record of decoded) foldRecord(this.#durable, record, self);
-    const { delivered, ahead } = replayFinal(ledger, decoded, (executed) => this.#expectation(executed));
-    this.#dropBodies(delivered.height);
-    this.#replica = new Replica({
-      config,
-      ports: { ...signer, readBlock },
-      self,
-      incarnation,
-      durable: this.#durable,
-      delivered,
-      ahead,
-      logClean,
-      nonce,
-    });
-    this.#run(this.#replica.start());
+    const first = ledger.epochInfo(0);
+    assert(first !== undefined, 'ledger without a first epoch');
+    const durable = restoreLog(decoded, { first, identity, afterLoss: found.afterLoss });
+    const { delivered, ahead } = replayFinal(ledger, decoded);
+    const info = ledger.epochAfter(delivered.hash);
+    if (durable.epoch > info.epoch) this.#ahead = durable;
+    this.#logClean = found.clean;
+    const origin = { delivered, ahead, logClean: found.clean, live: false };
+    if (durable.epoch === info.epoch) this.#enter(info, durable, origin);
+    else this.#begin(info, durable, origin);
+    this.#handOver.onRestart(info);
     this.#drain();
     this.tick();
   }
 
-  get status(): ReplicaStatus {
-    assert(this.#replica !== undefined, 'host: not started');
-    return this.#replica.status;
+  /** Makes the replica of an epoch from what is durable of it. */
+  #enter(info: EpochInfo, durable: Durable, origin: Origin): void {
+    const { chain, identity, signer, incarnation, nonce, ledger, onEpoch } = this.#options;
+    const self = indexIn(info, identity);
+    const isPast = this.#ahead !== undefined && this.#ahead !== durable;
+    if (this.#ahead === durable) this.#ahead = undefined;
+    dropBlocks(durable, origin.delivered.height);
+    const config = epochConfig(chain, info);
+    const ports = { ...signer, readBlock };
+    // Below what the log says nothing may be signed, whatever the list of that time says, nor in an epoch given up.
+    const recovery = ledger.recoveries.find(({ epoch }) => epoch === info.epoch);
+    const active = isPast || recovery !== undefined ? -1 : self;
+    const last = recovery && decodeProof(recovery.certificate, info.members.length);
+    const replica = new Replica({ config, ports, self: active, incarnation, durable, nonce, last, ...origin });
+    this.#present = { info, config, self: active, peers: new EpochPeers(info), durable, isPast, replica };
+    this.#poolState = undefined;
+    onEpoch?.(info, active);
+    if (active >= 0 && info.epoch > 0) this.#awaitStore();
+    this.#run(replica.start());
+    this.#onViewInstalled();
+    this.#notePool();
   }
 
-  get final(): Certificate | undefined {
-    return this.#durable.final;
+  /**
+   * Who hears of this validator in its epoch may leave: the chain it stands on, most of which no log here holds, must
+   * survive any crash before that (reliability.md, P37).
+   */
+  #awaitStore(): void {
+    const open = this.#outbox.shut();
+    this.#options.ledger.sync((error) => {
+      if (error) throw error;
+      if (!this.#stopped) open();
+    });
+  }
+
+  /** Begins an epoch that the log holds nothing of yet, durably before anything is signed in it. */
+  #begin(info: EpochInfo, before: Durable, origin: Origin): void {
+    const { identity, incarnation, ledger } = this.#options;
+    const { height, hash } = info.root;
+    const { durable, records } = beginEpoch({
+      info,
+      identity,
+      incarnation,
+      // Not above the closing block: at a start the store may be further on. In one epoch they stay the same.
+      lives: ledger.governanceAfter(origin.delivered.hash).lives,
+      before,
+      // From further back nothing is certain: a member may have begun a new life meanwhile.
+      earlier: info.epoch === before.epoch + 1 ? ledger.epochInfo(before.epoch) : undefined,
+      closing: before.final?.hash === hash ? before.final : proofAt(ledger, height),
+    });
+    if (this.#ahead === undefined) this.#append(records);
+    this.#enter(info, durable, origin);
+  }
+
+  /** The closing block is final here: on to the next epoch. */
+  #onEnded(effect: Extract<Effect, { kind: 'ended' }>): void {
+    const { ledger } = this.#options;
+    const { closing, live } = effect;
+    const { info: old, durable, self, replica } = this.#here;
+    const wasActive = replica.status.group.includes(self);
+    const info = ledger.epochAfter(closing.hash);
+    const origin = { delivered: info.root, ahead: [], logClean: true, live };
+    const ahead = this.#ahead;
+    if (ahead?.epoch === info.epoch) this.#enter(info, ahead, { ...origin, logClean: this.#logClean, live: false });
+    else this.#begin(info, durable, origin);
+    const members = new Set(old.members.map((member) => member.nodeKey));
+    for (const peer of this.#others()) if (!members.has(peer)) this.relay.onConnected(peer);
+    const ended = { old, next: info, closing, wasActive: live && wasActive };
+    this.#handOver.onEnded(ended, this.#options.clock.monotonicMs());
+  }
+
+  #snapshot(): readonly DurableRecord[] | undefined {
+    const { durable, replica } = this.#here;
+    const isUnsure = replica.status.phase === 'starting' || this.#ahead !== undefined;
+    return this.#stopped || isUnsure ? undefined : snapshotRecords(durable);
+  }
+
+  get #here(): Present {
+    assert(this.#present !== undefined, 'host: not started');
+    return this.#present;
+  }
+
+  /** Node keys of the other validators. */
+  #others(): string[] {
+    const { nodeKey } = this.#options.identity;
+    return this.#here.info.members.map((member) => member.nodeKey).filter((peer) => peer !== nodeKey);
+  }
+
+  get status(): ReplicaStatus {
+    return this.#here.replica.status;
+  }
+
+  /** What is final here is not what is final: just started, or some validator is more than the next block ahead. */
+  get isBehind(): boolean {
+    const { phase, peers, final } = this.status;
+    return phase === 'starting' || [...peers.values()].some((peer) => peer.final > final.height + 1);
+  }
+
+  get epoch(): EpochInfo {
+    return this.#here.info;
+  }
+
+  /** This node's index among the present validators, -1 when it only follows. */
+  get self(): number {
+    return this.#here.self;
   }
 
   /** The replica takes no further event: used before the process or the simulated machine goes away. */
@@ -161,46 +240,77 @@ export class Host {
 
   // --- input
 
-  onMessage(from: number, channel: Channel, payload: Bytes): void {
+  /** A frame from a peer, which is named by its node key. */
+  onMessage(from: string, channel: Channel, payload: Bytes): void {
+    const { peers, config } = this.#here;
     if (channel === 'transactions') {
-      this.relay.onBatch(payload, false);
+      this.relay.onBatch(payload, !peers.isMember(from));
       return;
     }
-    const decoded = decodeMessage(payload, { validators: this.#options.config.validators.length });
+    const decoded = decodeMessage(payload, ANY_EPOCH);
     if (!decoded.ok) {
-      this.#options.onTrace({ name: 'rejected', from, message: 'undecodable', reason: decoded.reason });
+      const sender = peers.number(from);
+      this.#options.onTrace({ name: 'rejected', from: sender, message: 'undecodable', reason: decoded.reason });
       return;
     }
     const { message } = decoded;
+    if (message.kind === 'FETCH-FINAL') this.followers.onAsked(from, message.from);
     if (message.kind === 'FETCH-FINAL' || message.kind === 'FETCH-BODIES') {
-      this.#send([from], this.#serve(message));
+      this.#sendTo([from], this.#serve(message));
       return;
     }
-    this.#event({ kind: 'message', from, message });
+    const epoch = epochOf(message) ?? config.epoch;
+    if (epoch < config.epoch) this.#onOld(from, epoch, message);
+    else if (epoch > config.epoch) this.#onLater(from, message);
+    else {
+      if (epochOf(message) !== undefined) this.#handOver.onStarted(from);
+      this.#event({ kind: 'message', from: peers.number(from), message });
+    }
   }
 
-  /** A request from a peer that is no validator: answered, or undefined when observers have no business with it. */
-  onObserverMessage(channel: Channel, payload: Bytes): Bytes | undefined {
-    if (channel === 'transactions') {
-      this.relay.onBatch(payload, true);
-      return undefined;
+  /** Who speaks in an epoch that is over is told how it ended; who tells this one of it, that it has begun. */
+  #onOld(from: string, epoch: Epoch, message: Message): void {
+    const { config, self } = this.#here;
+    if (message.kind === 'START-EPOCH') {
+      if (self < 0) return;
+      const { epoch: present } = config;
+      this.#outbox.push(() => this.#sendTo([from], { kind: 'EPOCH-STARTED', epoch: present }));
+      return;
     }
-    const decoded = decodeMessage(payload, { validators: this.#options.config.validators.length });
-    if (!decoded.ok) return undefined;
-    const { message } = decoded;
-    const served = message.kind === 'FETCH-FINAL' || message.kind === 'FETCH-BODIES';
-    return served ? encodeMessage(this.#serve(message)) : undefined;
+    const answer = this.#oldEpochs.answer(from, epoch, this.#options.clock.monotonicMs());
+    if (answer !== undefined) this.#sendTo([from], answer);
+  }
+
+  /** What a later epoch says cannot be judged here yet, but it tells where to catch up from. */
+  #onLater(from: string, message: Message): void {
+    this.#handOver.onStarted(from);
+    this.#options.onLater?.(epochOf(message)!);
+    const proven = message.kind === 'FINAL' || message.kind === 'FINALITY' || message.kind === 'START-EPOCH';
+    const final = message.kind === 'HEARTBEAT' ? message.final : proven ? message.proof.height : undefined;
+    if (final !== undefined) this.#event({ kind: 'ahead', from: this.#here.peers.number(from), final });
+  }
+
+  /** A block gossiped by its validators: it proves itself, so it does not matter who passed it on. */
+  onGossipedBlock(payload: Bytes): void {
+    const decoded = decodeMessage(payload, ANY_EPOCH);
+    if (!decoded.ok || decoded.message.kind !== 'FINAL') return;
+    const { config, self } = this.#here;
+    const signer = decoded.message.proof.seals[0]?.signer;
+    const isPresent = decoded.message.proof.epoch === config.epoch;
+    if (signer === undefined || !isPresent || signer === self || signer >= config.validators.length) return;
+    this.#event({ kind: 'message', from: signer, message: decoded.message });
   }
 
   #serve(message: Extract<Message, { kind: 'FETCH-FINAL' | 'FETCH-BODIES' }>): Message {
     const { ledger } = this.#options;
-    return message.kind === 'FETCH-FINAL'
-      ? serveFinal(ledger, message)
-      : serveBodies(ledger, this.#durable.blocks, message);
+    const logged = (hash: Hash) => (this.#here.durable.blocks.get(hash) ?? this.#ahead?.blocks.get(hash))?.bytes;
+    return message.kind === 'FETCH-FINAL' ? serveFinal(ledger, message) : serveBodies(ledger, logged, message);
   }
 
-  onConnected(peer: number): void {
-    this.#event({ kind: 'connected', peer });
+  onConnected(peer: string): void {
+    const { peers } = this.#here;
+    if (!peers.isMember(peer)) return;
+    this.#event({ kind: 'connected', peer: peers.number(peer) });
     this.relay.onConnected(peer);
   }
 
@@ -212,52 +322,64 @@ export class Host {
     if (this.#stopped) return;
     this.#event({ kind: 'tick', now: Math.floor(this.#options.clock.monotonicMs()) });
     const { view, group, installed, suspicionMs } = this.status;
+    const { self, peers } = this.#here;
     const primary = group[0]!;
-    const follower = installed && primary !== this.#options.self && group.includes(this.#options.self);
-    if (this.relay.overdue({ primary, judged: follower, patienceMs: suspicionMs }))
+    const follower = installed && primary !== self && group.includes(self);
+    if (this.relay.overdue({ primary: peers.peer(primary)!, judged: follower, patienceMs: suspicionMs }))
       this.#event({ kind: 'overdue', view });
     this.#greetObservers();
-    this.#cutLog();
+    this.#handOver.tick(this.#options.clock.monotonicMs());
+    this.#checkReadiness();
+    this.#logCutter.cut();
   }
 
-  /** Observers hear by this how far the chain is, should gossip have lost a block. */
+  #checkReadiness(): void {
+    const { readiness, ledger } = this.#options;
+    if (readiness === undefined) return;
+    const { durable, self, info, isPast } = this.#here;
+    const { peers, suspicionMs } = this.status;
+    const heard = [...peers.values()].filter(({ isKnown, sinceHeardMs }) => isKnown && sinceHeardMs <= suspicionMs);
+    // A liar may boast: of t peers it does not count what they say they have.
+    const ahead = heard.filter(({ final }) => final > ledger.head.height).length;
+    readiness.check({
+      governance: ledger.governanceAfter(ledger.head.hash),
+      epoch: info.epoch,
+      head: ledger.head,
+      caughtUp: !isPast && heard.length > ahead && ahead <= faultThreshold(info.members.length),
+      forgot: self >= 0 && durable.forgot && !durable.rolledBack,
+    });
+  }
+
   #greetObservers(): void {
-    const { network, self, config, clock } = this.#options;
-    const now = clock.monotonicMs();
-    if (self < 0 || network.toObservers === undefined || now - this.#greetedAt < GREETING_MS) return;
-    this.#greetedAt = now;
-    const { view, final, head } = this.status;
-    const heartbeat: Message = {
-      kind: 'HEARTBEAT',
-      epoch: config.epoch,
-      view,
-      generation: 0,
-      final: final.height,
-      head: head.height,
-      tick: Math.floor(now),
-      echo: 0,
-      row: EMPTY,
-    };
-    network.toObservers('consensus', encodeMessage(heartbeat));
+    const { network, clock } = this.#options;
+    if (this.#here.self < 0 || network.toObservers === undefined) return;
+    const greeting = this.#greeting.due(this.status, clock.monotonicMs());
+    if (greeting !== undefined) network.toObservers('consensus', encodeMessage(greeting));
   }
 
   // --- the loop
 
   #event(event: Event): void {
-    if (this.#stopped) return;
-    this.#events.push(event);
+    this.#queue(event);
     this.#drain();
   }
 
+  /** For the present replica: one of an epoch that is over has no use for it any more. */
+  #queue(event: Event, to = this.#present?.replica): void {
+    if (!this.#stopped && to !== undefined) this.#events.push({ replica: to, event });
+  }
+
   #drain(): void {
-    if (this.#running || this.#replica === undefined) return;
+    if (this.#running || this.#present === undefined) return;
     this.#running = true;
     try {
-      for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
-        this.#run(this.#replica.step(event));
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        const { replica } = this.#present;
+        if (next.replica === replica) this.#run(replica.step(next.event));
       }
     } finally {
       this.#running = false;
+      this.#options.log.flush();
     }
   }
 
@@ -271,13 +393,14 @@ export class Host {
         this.#persist(effect);
         return;
       case 'send':
-        this.#outbox.push(() => this.#send(effect.to, effect.message));
+        this.#send(effect.to, effect.message);
         return;
       case 'execute':
-        this.#execute(effect);
+        this.#queue(this.#blocks.execute(effect, this.#here.info.members[this.status.group[0]!]!.operator));
         return;
       case 'cut':
-        this.#cut(effect);
+        this.#poolState = undefined;
+        this.#queue(this.#blocks.cut(effect, this.#here.info.members[this.#here.self]!.operator));
         return;
       case 'tip':
         this.#options.ledger.setTip(effect.hash);
@@ -287,82 +410,59 @@ export class Host {
         this.#deliver(effect);
         return;
       case 'trace':
-        if (effect.trace.name === 'view-installed') this.relay.onViewInstalled(this.status);
+        if (effect.trace.name === 'view-installed') this.#onViewInstalled();
         this.#options.onTrace(effect.trace);
+        return;
+      case 'ended':
+        this.#onEnded(effect);
         return;
     }
   }
 
+  #onViewInstalled(): void {
+    const { group } = this.status;
+    this.relay.onViewInstalled(this.#here.peers.peer(group[0]!)!);
+  }
+
   #persist(effect: Extract<Effect, { kind: 'persist' }>): void {
-    for (const record of effect.records) foldRecord(this.#durable, record, this.#options.self);
-    const sequence = this.#options.log.append(effect.records.map(encodeRecord), { sync: effect.sync });
-    if (!effect.sync) return;
-    this.#outbox.raise(sequence);
-    // In the outbox, so that the replica hears of it after what had to go out first.
-    if (effect.token) {
-      const event: Event = { kind: 'persisted', token: effect.token };
-      this.#outbox.push(() => this.#event(event));
+    const { durable, isPast, replica } = this.#here;
+    for (const record of effect.records) foldRecord(durable, record);
+    if (!isPast) {
+      const sequence = this.#options.log.append(effect.records.map(encodeRecord), { sync: effect.sync });
+      if (!effect.sync) return;
+      this.#outbox.raise(sequence);
     }
+    // In the outbox, so that the replica hears of it after what had to go out first.
+    const { token } = effect;
+    if (!token) return;
+    this.#outbox.push(() => {
+      this.#queue({ kind: 'persisted', token }, replica);
+      this.#drain();
+    });
+  }
+
+  /** Durable before anything is sent from now on. */
+  #append(records: readonly DurableRecord[]): void {
+    this.#outbox.raise(this.#options.log.append(records.map(encodeRecord), { sync: true }));
   }
 
   #onDurable(sequence: number): void {
     if (!this.#stopped) this.#outbox.onDurable(sequence);
   }
 
+  /** To peers by the core's numbers, which are those of the present epoch: resolved now, sent when durable. */
   #send(to: readonly number[], message: Message): void {
+    const { peers } = this.#here;
+    const named = to.flatMap((number) => peers.peer(number) ?? []);
+    this.#outbox.push(() => this.#sendTo(named, message));
+  }
+
+  #sendTo(to: readonly string[], message: Message): void {
     if (this.#stopped) return;
     const payload = encodeMessage(message);
-    const channel = CHANNEL_OF[message.kind] ?? 'consensus';
+    const channel = channelOf(message);
     // A refused frame is a lost one: the protocol sends again what matters.
     for (const peer of to) this.#options.network.send(peer, channel, payload);
-  }
-
-  #expectation(mayBeOld: boolean): { epoch: number; mixHash: Hash; miner?: Address } {
-    const { config, operators } = this.#options;
-    const expected = { epoch: config.epoch, mixHash: config.membershipHash };
-    if (mayBeOld) return expected;
-    // A new block carries its primary's operator; one certified again in a later view keeps the first one's.
-    return { ...expected, miner: operators[this.status.group[0]!]! };
-  }
-
-  #execute(effect: Extract<Effect, { kind: 'execute' }>): void {
-    const { ledger, clock, settings } = this.#options;
-    const { hash } = effect;
-    const decoded = ledger.decodeBlock(effect.block);
-    if (!decoded.ok) {
-      this.#events.push({ kind: 'executed', hash, ok: false, reason: decoded.reason });
-      return;
-    }
-    const judge = effect.judgeTime ? { nowMs: clock.wallMs(), maxDriftMs: settings.maxDriftMs } : undefined;
-    const result = ledger.execute(decoded.block, judge, this.#expectation(!effect.judgeTime));
-    if (result.ok) {
-      this.relay.onBlock(decoded.block.transactions);
-      this.#events.push({ kind: 'executed', hash, ok: true });
-    } else this.#events.push({ kind: 'executed', hash, ok: false, reason: `${result.reason}: ${result.detail}` });
-  }
-
-  #cut(effect: Extract<Effect, { kind: 'cut' }>): void {
-    const { ledger, pool, clock, settings, config, operators, self } = this.#options;
-    const { parent } = effect;
-    this.#poolState = undefined;
-    if (pool.executableCount === 0 && !effect.allowEmpty) {
-      this.#events.push({ kind: 'cut', parent, block: undefined });
-      return;
-    }
-    const block = ledger.build({
-      parent,
-      timeMs: clock.wallMs(),
-      epoch: config.epoch,
-      mixHash: config.membershipHash,
-      miner: operators[self]!,
-      candidates: pool.candidates((address) => ledger.account(address, { block: parent })?.nonce ?? 0),
-      bytesMax: settings.batchBytesMax,
-      transactionsMax: settings.batchTransactionsMax,
-    });
-    const wanted = block.transactions.length > 0 || effect.allowEmpty;
-    const { hash, bytes } = block;
-    const cut = wanted ? { hash, height: block.header.number, bytes } : undefined;
-    this.#events.push({ kind: 'cut', parent, block: cut });
   }
 
   /**
@@ -371,17 +471,11 @@ export class Host {
    */
   #deliver(effect: Extract<Effect, { kind: 'deliver' }>): void {
     const proof = effect.proof === undefined ? EMPTY : encodeCertificate(effect.proof);
-    this.#dropBodies(effect.height);
+    dropBlocks(this.#here.durable, effect.height);
     this.#options.ledger.commit(effect.hash, proof, (error) => {
       if (error) throw error;
-      if (effect.proof && !this.#stopped) this.#options.onProof?.(effect.proof);
+      if (effect.proof?.kind === 'FP' && !this.#stopped) this.#options.onProof?.(effect.proof);
     });
-  }
-
-  /** What is final in the ledger need not be kept here. */
-  #dropBodies(upTo: number): void {
-    const { blocks } = this.#durable;
-    for (const [hash, { height }] of blocks) if (height <= upTo) blocks.delete(hash);
   }
 
   /** Tells the primary's batching when what the pool holds beyond the blocks in flight changes what it may do. */
@@ -396,37 +490,4 @@ export class Host {
     this.#poolState = { waiting, full };
     this.#event({ kind: 'pool', waiting, full });
   }
-
-  // --- the log's length
-
-  /** Cuts the log once the store holds durably what it would have to give back. */
-  #cutLog(): void {
-    const { log, ledger, settings } = this.#options;
-    if (this.#rotating || log.bytesSinceSnapshot < settings.logBytesMax || this.status.phase === 'starting') return;
-    this.#rotating = true;
-    const synced = ledger.head.height;
-    ledger.sync((error) => {
-      this.#rotating = false;
-      if (error) throw error;
-      if (this.#stopped) return;
-      log.rotate([...this.#finalSince(synced), ...snapshotRecords(this.#durable).map(encodeRecord)]);
-    });
-  }
-
-  /** Final blocks the store may not hold durably yet, as records. */
-  #finalSince(height: number): Bytes[] {
-    const { ledger } = this.#options;
-    const records: Bytes[] = [];
-    for (let at = height + 1; at <= this.status.final.height; at++) {
-      const block = ledger.blockByHeight(at) ?? ledger.unfinal().find((unfinal) => unfinal.header.number === at);
-      if (block === undefined) continue;
-      records.push(encodeRecord({ kind: 'block', hash: block.hash, height: at, bytes: block.bytes }));
-    }
-    return records;
-  }
-}
-
-function readBlock(bytes: Bytes): { hash: Hash; parent: Hash; height: number } | undefined {
-  const id = readBlockId(bytes);
-  return id && { hash: id.hash, parent: id.parentHash, height: id.height };
 }

@@ -1,72 +1,84 @@
 /**
- * Between transport and host: peers are validator indices to the host and peer ids to the transport; observers are
- * served and listened to for transactions, and hear of final blocks by gossip.
+ * Between transport and host: peers are node keys to the host and peer ids to the transport, one computed from the other.
+ * Whom the transport links with follows the present epoch and the open proposals (consensus.md section 11).
  */
-import { decodeMessage } from '../consensus/message-codec.ts';
+import { nodeKeyOfPeerId, peerIdOfNodeKey } from '../p2p/peers.ts';
 import type { Channel, PeerAddress, Transport } from '../p2p/transport.ts';
+import { assert } from '../primitives/errors.ts';
 import type { Bytes } from '../primitives/ids.ts';
 import type { Host } from './host.ts';
 import { encodeBatch } from './transaction-relay.ts';
 
-export type NetworkOptions = {
-  readonly transport: Transport;
-  /** Validators' peers by index. */
-  readonly peers: readonly PeerAddress[];
-  readonly self: number;
-};
+/** Peers whose ids are remembered. */
+const REMEMBERED_MAX = 1024;
 
 export class Network {
-  readonly #options: NetworkOptions;
-  readonly #indexOf: ReadonlyMap<string, number>;
+  readonly #transport: Transport;
+  readonly #peerIds = new Map<string, string>();
+  readonly #nodeKeys = new Map<string, string | undefined>();
+  /** Peer ids of the present validators. */
+  #validators: ReadonlySet<string> = new Set();
 
-  constructor(options: NetworkOptions) {
-    this.#options = options;
-    this.#indexOf = new Map(options.peers.map(({ peer }, index) => [peer, index]));
+  constructor(transport: Transport) {
+    this.#transport = transport;
   }
 
-  /** To a validator. False: not connected or its queue is full. */
-  send(to: number, channel: Channel, payload: Bytes): boolean {
-    return this.#options.transport.send(this.#options.peers[to]!.peer, channel, payload);
+  #peerId(nodeKey: string): string {
+    let id = this.#peerIds.get(nodeKey);
+    if (id === undefined) {
+      id = peerIdOfNodeKey(nodeKey);
+      assert(id !== undefined, `${nodeKey} is no node key`);
+      if (this.#peerIds.size >= REMEMBERED_MAX) this.#peerIds.clear();
+      this.#peerIds.set(nodeKey, id);
+    }
+    return id;
   }
 
+  #nodeKey(peer: string): string | undefined {
+    if (!this.#nodeKeys.has(peer)) {
+      if (this.#nodeKeys.size >= REMEMBERED_MAX) this.#nodeKeys.clear();
+      this.#nodeKeys.set(peer, nodeKeyOfPeerId(peer));
+    }
+    return this.#nodeKeys.get(peer);
+  }
+
+  /** False: not connected or its queue is full. */
+  send(nodeKey: string, channel: Channel, payload: Bytes): boolean {
+    return this.#transport.send(this.#peerId(nodeKey), channel, payload);
+  }
+
+  /** To everybody in touch but the present validators. */
   toObservers(channel: Channel, payload: Bytes): void {
-    for (const peer of this.#options.transport.connected()) {
-      if (!this.#indexOf.has(peer)) this.#options.transport.send(peer, channel, payload);
+    for (const peer of this.#transport.connected()) {
+      if (!this.#validators.has(peer)) this.#transport.send(peer, channel, payload);
     }
   }
 
-  /** An observer is in touch with some validators only: its clients' transactions go by gossip too. */
-  gossip(raw: Bytes): void {
-    if (this.#options.self < 0) this.#options.transport.publish('transactions', encodeBatch([raw]));
+  /** The validators, and the others that the chain lets in, from now on. */
+  setPeers(peers: readonly PeerAddress[]): void {
+    this.#validators = new Set(peers.filter(({ standing }) => standing !== 'admitted').map(({ peer }) => peer));
+    this.#transport.setPeers(peers);
   }
 
   attach(host: Host): void {
-    this.#options.transport.setHandlers({
+    this.#transport.setHandlers({
       onMessage: (peer, channel, payload) => {
-        const index = this.#indexOf.get(peer);
-        if (index !== undefined) {
-          host.onMessage(index, channel, payload);
-          return;
-        }
-        const answer = host.onObserverMessage(channel, payload);
-        if (answer !== undefined) this.#options.transport.send(peer, 'sync', answer);
+        const from = this.#nodeKey(peer);
+        if (from !== undefined) host.onMessage(from, channel, payload);
       },
       onUp: (peer) => {
-        const index = this.#indexOf.get(peer);
-        if (index !== undefined) host.onConnected(index);
+        const from = this.#nodeKey(peer);
+        if (from !== undefined) host.onConnected(from);
       },
       onGossip: (topic, payload) => {
         if (topic === 'transactions') host.relay.onBatch(payload, true);
-        else this.#onGossipedBlock(host, payload);
+        else host.onGossipedBlock(payload);
       },
     });
   }
 
-  /** A final block proves itself, so it does not matter who passed it on; it counts as a word of its first signer. */
-  #onGossipedBlock(host: Host, payload: Bytes): void {
-    const decoded = decodeMessage(payload, { validators: this.#options.peers.length });
-    if (!decoded.ok || decoded.message.kind !== 'FINAL') return;
-    const signer = decoded.message.proof.seals[0]?.signer;
-    if (signer !== undefined && signer !== this.#options.self) host.onMessage(signer, 'blocks', payload);
+  /** An observer is in touch with some validators only: its clients' transactions go by gossip too. */
+  gossip(raw: Bytes): void {
+    this.#transport.publish('transactions', encodeBatch([raw]));
   }
 }

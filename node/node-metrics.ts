@@ -1,6 +1,6 @@
 /** The metrics of a node: what an operator's dashboard and alerts are made of (docs/operating.md lists them). */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { type EpochConfig, faultThreshold } from '../consensus/config.ts';
+import { faultThreshold } from '../consensus/config.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Pool } from '../ledger/pool.ts';
 import type { Transport } from '../p2p/transport.ts';
@@ -16,13 +16,12 @@ export type MetricsInput = {
   readonly transport: Transport;
   readonly server: RpcServer;
   readonly traces: TraceLog;
-  readonly epoch: EpochConfig;
 };
 
 export function nodeMetrics(input: MetricsInput): MetricsRegistry {
-  const { host, ledger, pool, transport, server, traces, epoch } = input;
+  const { host, ledger, pool, transport, server, traces } = input;
   const metrics = new MetricsRegistry();
-  const { validators } = epoch;
+  const addressOf = (index: number) => host.epoch.members[index]!.validator;
   let transactions = 0;
   ledger.onFinal((block) => {
     transactions += block.transactions.length;
@@ -34,18 +33,18 @@ export function nodeMetrics(input: MetricsInput): MetricsRegistry {
   metrics.gauge('quorate_view', 'View in this epoch', () => host.status.view);
   metrics.gauge('quorate_view_installed', '1 when the view has adopted its head', () => Number(host.status.installed));
   metrics.gauge('quorate_signing', '1 when this node may sign', () => Number(host.status.phase === 'running'));
-  metrics.gauge('quorate_faults_tolerated', 't of this epoch', () => faultThreshold(validators.length));
+  metrics.gauge('quorate_faults_tolerated', 't of this epoch', () => faultThreshold(host.epoch.members.length));
   metrics.gauge('quorate_suspicion_timeout_ms', 'Present time-out of suspicion', () => host.status.suspicionMs);
   metrics.counterOf('quorate_view_changes', 'Views entered since start', () => traces.viewChanges);
   metrics.counterOf('quorate_suspicions', 'Views this node gave up since start', () => traces.suspicions);
   metrics.counterOf('quorate_conflicts', 'Conflicting signatures seen', () => traces.conflicts);
   metrics.counterOf('quorate_messages_rejected', 'Consensus messages refused', () => traces.rejected);
   metrics.gauge('quorate_peer_final', 'Newest final block of each validator, as far as known', () =>
-    [...host.status.peers].map(([index, peer]) => ({ labels: { validator: validators[index]! }, value: peer.final })),
+    [...host.status.peers].map(([index, peer]) => ({ labels: { validator: addressOf(index) }, value: peer.final })),
   );
   metrics.gauge('quorate_peer_silent_ms', 'Time since each validator was heard', () =>
     [...host.status.peers].map(([index, peer]) => ({
-      labels: { validator: validators[index]! },
+      labels: { validator: addressOf(index) },
       value: peer.sinceHeardMs,
     })),
   );

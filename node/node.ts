@@ -6,18 +6,25 @@ import { randomBytes } from 'node:crypto';
 import { arch, platform } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { faultThreshold } from '../consensus/config.ts';
 import { encodeMessage } from '../consensus/message-codec.ts';
-import type { Genesis } from '../genesis/genesis.ts';
+import type { EpochInfo } from '../ledger/epoch-info.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { LevelStore } from '../ledger/level-store.ts';
+import { genesisBlock } from '../ledger/open.ts';
 import { Pool } from '../ledger/pool.ts';
 import { TransactionCache } from '../ledger/transaction-cache.ts';
 import { createLibp2pTransport } from '../p2p/libp2p-transport.ts';
+import { peerIdOfNodeKey } from '../p2p/peers.ts';
 import type { Transport } from '../p2p/transport.ts';
+import { hexBytes } from '../primitives/bytes.ts';
 import { errorMessage, QuorateError } from '../primitives/errors.ts';
+import type { Epoch, Height } from '../primitives/ids.ts';
+import type { Validator } from '../primitives/membership.ts';
 import { recoverAddress, secp256k1Backend, sign } from '../primitives/secp256k1.ts';
+import { signTransaction } from '../primitives/sign-transaction.ts';
 import { NodeBackend } from './backend.ts';
-import { chainRules, epochConfig, genesisInput, validatorPeers } from './chain.ts';
+import { chainOf, chainRules, genesisInput } from './chain.ts';
 import { loadGenesis, type NodeConfig } from './config.ts';
 import { Host } from './host.ts';
 import { acquireLock } from './lock.ts';
@@ -26,9 +33,14 @@ import { MetricsServer } from './metrics-server.ts';
 import { Network } from './network.ts';
 import { loadNodeKeys, type NodeKeys } from './node-keys.ts';
 import { nodeMetrics } from './node-metrics.ts';
+import { PeerSet } from './peer-set.ts';
+import { peersFile } from './peers-file.ts';
 import { PoolJournal } from './pool-journal.ts';
 import { PoolRestore } from './pool-restore.ts';
+import { Readiness } from './readiness.ts';
+import { loadRecoveries } from './recovery-files.ts';
 import { RpcServer } from './rpc/server.ts';
+import { Stranded } from './stranded.ts';
 import { TraceLog } from './trace-log.ts';
 import { openValidatorLog } from './validator-log.ts';
 import { VERSION } from './version.ts';
@@ -57,36 +69,39 @@ const LINKS_PATIENCE_MS = 2000;
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
 const POOL_UPKEEP_MS = 60_000;
 
-/** Index of this node's validator key in the set; -1 for an observer. A key that fits no entry, or only half, is refused. */
-function validatorIndex(genesis: Genesis, keys: NodeKeys): number {
+/** A key that fits no member of the newest validator list this folder knows, or only half, is refused. */
+function checkKeys(members: readonly Validator[], keys: NodeKeys): void {
   const { validator, nodeKey } = keys;
-  const index = genesis.validators.findIndex((entry) => entry.validator === validator?.address);
-  const known = genesis.validators[index];
+  const known = members.find((entry) => entry.validator === validator?.address);
   if (known !== undefined && known.nodeKey !== nodeKey) {
-    const message = `the genesis binds validator ${known.validator} to node key ${known.nodeKey}, this folder has ${nodeKey}; put the right node-key.json here`;
+    const message = `the chain binds validator ${known.validator} to node key ${known.nodeKey}, this folder has ${nodeKey}; put the right node-key.json here`;
     throw new QuorateError('KEY_MISMATCH', message);
   }
-  if (known === undefined && genesis.validators.some((entry) => entry.nodeKey === nodeKey)) {
-    const message = `node key ${nodeKey} is a validator's, but the validator key here is not the one the genesis binds to it`;
+  if (known === undefined && members.some((entry) => entry.nodeKey === nodeKey)) {
+    const message = `node key ${nodeKey} is a validator's, but the validator key here is not the one the chain binds to it`;
     throw new QuorateError('KEY_MISMATCH', message);
   }
-  return index;
 }
 
-function announceSelf(log: Log, node: { genesis: Genesis; self: number; genesisHash: string; peer: string }): void {
-  log.info('starting', {
-    version: VERSION,
-    chainId: node.genesis.chainId,
-    genesis: node.genesisHash,
-    role: node.self < 0 ? 'observer' : `validator ${node.self}`,
-    peer: node.peer,
-  });
+function announceSelf(log: Log, node: { chainId: number; genesisHash: string; peer: string }): void {
+  log.info('starting', { version: VERSION, chainId: node.chainId, genesis: node.genesisHash, peer: node.peer });
   if (secp256k1Backend === 'javascript') {
     log.warn('no native secp256k1 for this platform: signatures are checked in JavaScript, some 25 times slower');
   }
-  if (node.genesis.validators.length <= 2) {
-    log.warn(`${node.genesis.validators.length} validators tolerate no fault: a lost validator stops the chain`);
-  }
+}
+
+function announceEpoch(log: Log, { epoch, members, root }: EpochInfo, self: number): void {
+  const t = faultThreshold(members.length);
+  const role = self < 0 ? 'observer' : `validator ${self}`;
+  log.info('epoch', { epoch, after: root.height, role, validators: members.length, tolerates: t });
+  if (t === 0) log.warn(`${members.length} validators tolerate no fault: a lost validator stops the chain`);
+}
+
+function announceStranded(log: Log, head: Height, { here, later }: { here: Epoch; later: Epoch }): void {
+  log.error(
+    'the others are in a later epoch and no proof leads there: if the operators have recovered the chain, get their statement and run quorate recover apply; this node stays where it is',
+    { head, epoch: here, others: later },
+  );
 }
 
 /** Runs a node until `stop`. Throws a QuorateError that says what to do, with nothing left running. */
@@ -119,48 +134,77 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
   const { dataDir, config, log } = options;
   const genesis = await loadGenesis(dataDir, options.genesisPath);
   const keys = await loadNodeKeys(dataDir, options.password);
-  const self = validatorIndex(genesis, keys);
   const store = await LevelStore.open(join(dataDir, 'store'));
   undo.push(() => store.close());
   let pool: Pool | undefined;
   const cache = new TransactionCache({ chainId: genesis.chainId, known: (hash) => pool?.get(hash) });
   const decode = (raw: Uint8Array) => cache.decode(raw);
-  const ledger = await Ledger.open({ store, ...chainRules(genesis), genesis: genesisInput(genesis), decode });
+  const genesisHash = genesisBlock(chainRules(genesis), genesisInput(genesis)).block.hash;
+  const applied = await loadRecoveries(dataDir, { chainId: genesis.chainId, genesisHash });
+  const recoveries = applied.map(({ recovery }) => recovery);
+  const founding = { ...chainRules(genesis), genesis: genesisInput(genesis) };
+  const ledger = await Ledger.open({ store, ...founding, recoveries, decode });
   undo.push(() => ledger.close());
-  const epoch = epochConfig(genesis, ledger.genesisHash);
+  const newest = ledger.epochAfter(ledger.head.hash);
+  checkKeys(newest.members, keys);
   pool = new Pool({
     ...chainRules(genesis),
     limits: config.pool,
     account: (address) => ledger.account(address, { final: true }),
     now: Date.now,
+    isBehind: () => host.isBehind,
   });
   const validatorKey = keys.validator;
   const guard = await openValidatorLog({
     dataDir,
-    validator: self < 0 ? undefined : validatorKey?.address,
+    validator: validatorKey?.address,
     genesisHash: ledger.genesisHash,
     onFailure: (error: unknown) => dieOfDisk(log, error),
   });
   undo.push(() => guard.log.close());
-  const peers = validatorPeers(genesis, config.peers);
+  const peerSet = new PeerSet({ genesis, configured: config.peers, epochInfo: (epoch) => ledger.epochInfo(epoch) });
+  const peers = (info: EpochInfo) => peerSet.peers(info, ledger.governanceAfter(ledger.head.hash));
   const transport: Transport = createLibp2pTransport({
     privateKey: keys.nodePrivateKey,
     listen: config.p2p,
     genesisHash: ledger.genesisHash,
     chainId: genesis.chainId,
-    validators: peers,
-    allowedPeers: config.allowedPeers,
+    validators: peers(newest),
+    allowedPeers: config.allowedPeers.map((key) => (key === '*' ? key : peerIdOfNodeKey(key)!)),
+    ...(config.p2p.announce !== undefined && { announce: config.p2p.announce }),
+    addressBook: peersFile(dataDir),
     log: (event) => log[event.level](event.message, { peer: event.peer }),
   });
-  announceSelf(log, { genesis, self, genesisHash: ledger.genesisHash, peer: transport.self });
-  const network = new Network({ transport, peers, self });
-  const traces = new TraceLog({ log, validators: epoch.validators });
+  announceSelf(log, { chainId: genesis.chainId, genesisHash: ledger.genesisHash, peer: transport.self });
+  const network = new Network(transport);
+  const stranded = new Stranded();
+  const traces = new TraceLog({ log });
   const { journal, raws } = PoolJournal.open(dataDir);
   undo.push(() => journal.close());
+  const readiness =
+    validatorKey &&
+    new Readiness({
+      chainId: genesis.chainId,
+      genesisHash: ledger.genesisHash,
+      validator: validatorKey.address,
+      incarnation: guard.incarnation,
+      baseFee: genesis.gasPriceFloor,
+      sign: (digest) => sign(digest, validatorKey.privateKey),
+      submit: (fields) => {
+        const outcome = backend.submit(hexBytes(signTransaction(fields, validatorKey.privateKey).raw));
+        return 'hash' in outcome ? undefined : outcome.message;
+      },
+      nextNonce: (address) => backend.pendingNonce(address),
+      nowMs: () => performance.now(),
+      wallMs: Date.now,
+      onTold: (text, refused) => {
+        if (refused === undefined) log.info(text);
+        else log.error(`${text} failed`, { reason: refused, account: validatorKey.address });
+      },
+    });
   const host = new Host({
-    config: epoch,
-    operators: genesis.validators.map(({ operator }) => operator),
-    self: guard.forgot ? -1 : self,
+    chain: chainOf(genesis, ledger.genesisHash),
+    identity: { validator: validatorKey?.address, nodeKey: keys.nodeKey },
     incarnation: guard.incarnation,
     signer: { sign: (digest) => sign(digest, validatorKey!.privateKey), recover: recoverAddress },
     ledger,
@@ -181,19 +225,24 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
       const block = ledger.rawBlock(proof.height);
       if (block !== undefined) transport.publish('blocks', encodeMessage({ kind: 'FINAL', block, proof }));
     },
+    ...(readiness && { readiness }),
+    onLater: (epoch) => stranded.onLater(epoch, performance.now()),
+    onEpoch: (info, self) => {
+      announceEpoch(log, info, self);
+      traces.validators = info.members.map(({ validator }) => validator);
+      network.setPeers(peers(info));
+    },
   });
-  if (guard.forgot) {
+  if (guard.justLost) {
     log.error(
-      'the log of this validator key is gone, and with it what it signed: it follows the chain and signs nothing',
+      'the log of this validator key is gone, and with it what it signed: it follows, and signs again in an epoch that takes it in anew',
     );
   }
   let stopping = false;
   const backend = new NodeBackend({
     genesis,
-    config: epoch,
-    peers,
-    self,
     ledger,
+    statements: applied.map(({ statement }) => statement),
     pool,
     host: () => host,
     transport,
@@ -204,7 +253,7 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
       if ('hash' in outcome) {
         // Before the hash is returned: a kill right after must not lose what was acknowledged.
         journal.append([raw]);
-        network.gossip(raw);
+        if (host.self < 0) network.gossip(raw);
       }
       return outcome;
     },
@@ -212,22 +261,32 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
   network.attach(host);
   await transport.start();
   undo.push(() => transport.stop());
-  host.start(guard.records, guard.clean);
+  host.start(guard.records, guard);
   undo.push(() => host.stop());
   const restore = new PoolRestore(raws, (raw) => host.submit(raw));
   restore.start();
   undo.push(() => restore.stop());
   const rewriteJournal = (): void => journal.rewrite([...rawsOf(pool), ...restore.waiting]);
   rewriteJournal();
+  let governance = ledger.governance({ final: true });
+  ledger.onFinal(() => {
+    stranded.onFinal();
+    const newer = ledger.governance({ final: true });
+    // A candidate is let in as soon as its proposal is final.
+    if (newer !== governance) network.setPeers(peers(host.epoch));
+    governance = newer;
+  });
   const allLinked = (): boolean => {
-    const connected = transport.connected();
-    return peers.every(({ peer }, index) => index === self || connected.includes(peer));
+    const linked = [transport.self, ...transport.connected()];
+    return host.epoch.members.every(({ nodeKey }) => linked.includes(peerIdOfNodeKey(nodeKey) ?? ''));
   };
   const patienceEnds = performance.now() + LINKS_PATIENCE_MS;
-  let ticking = self < 0;
+  let ticking = host.self < 0;
   const ticks = setInterval(() => {
     ticking ||= performance.now() >= patienceEnds || allLinked();
     if (ticking) host.tick();
+    const later = stranded.due(performance.now());
+    if (later !== undefined) announceStranded(log, ledger.head.height, { here: host.epoch.epoch, later });
   }, TICK_MS);
   const upkeep = setInterval(() => {
     pool.expire();
@@ -246,11 +305,11 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
     onBug: (method, error) => log.error('a bug in a JSON-RPC method', { method, problem: errorMessage(error) }),
   });
   undo.push(() => server.stop());
-  const metrics = nodeMetrics({ host, ledger, pool, transport, server, traces, epoch });
+  const metrics = nodeMetrics({ host, ledger, pool, transport, server, traces });
   const metricsServer = await MetricsServer.start({
     ...config.metrics,
     metrics,
-    health: () => ({ healthy: host.status.phase === 'running' || self < 0, phase: host.status.phase }),
+    health: () => ({ healthy: host.status.phase === 'running' || host.self < 0, phase: host.status.phase }),
   });
   undo.push(() => metricsServer.stop());
   // First of all: requests still under way must not reach what is being closed.

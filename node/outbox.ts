@@ -4,7 +4,7 @@
  * steps taken during one fsync share the next (group commit).
  */
 
-type Held = { readonly after: number; readonly release: () => void };
+type Held = { readonly after: number; readonly release: () => void; shut?: boolean };
 
 export class Outbox {
   #durable = -1;
@@ -23,8 +23,26 @@ export class Outbox {
     else this.#held.push({ after: this.#barrier, release });
   }
 
+  /** What is queued from now on waits for something besides: until the function that this gives back is called. */
+  shut(): () => void {
+    const gate: Held = { after: this.#barrier, release: () => undefined, shut: true };
+    this.#held.push(gate);
+    return () => {
+      gate.shut = false;
+      this.#flush();
+    };
+  }
+
   onDurable(sequence: number): void {
     this.#durable = Math.max(this.#durable, sequence);
-    while (this.#held.length > 0 && this.#held[0]!.after <= this.#durable) this.#held.shift()!.release();
+    this.#flush();
+  }
+
+  #flush(): void {
+    for (let next = this.#held[0]; next !== undefined; next = this.#held[0]) {
+      if (next.after > this.#durable || next.shut) return;
+      this.#held.shift();
+      next.release();
+    }
   }
 }

@@ -7,11 +7,11 @@ import type { Learnt } from '../consensus/core.ts';
 import type { DurableRecord } from '../consensus/durable.ts';
 import type { Certificate } from '../consensus/message.ts';
 import { readBlockId } from '../ledger/block.ts';
-import type { Expectation } from '../ledger/block-rules.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { EMPTY } from '../primitives/bytes.ts';
 import { QuorateError } from '../primitives/errors.ts';
 import type { Bytes, Hash, Height } from '../primitives/ids.ts';
+import { decodeProof } from './finality-view.ts';
 
 export type Replayed = {
   /** The newest final block in the ledger. */
@@ -21,22 +21,28 @@ export type Replayed = {
 };
 
 /**
- * Executes and commits every logged block that a logged proof shows to be final. There may be a gap: what this node only
- * learnt from others is in the store alone, and a power cut may have taken it.
+ * Executes and commits every logged block that a logged proof, or the statement of a recovery, shows to be final. There may
+ * be a gap: what this node only learnt from others is in the store alone, and a power cut may have taken it.
  */
-export function replayFinal(
-  ledger: Ledger,
-  records: readonly DurableRecord[],
-  expectation: (mayBeOld: boolean) => Expectation,
-): Replayed {
+export function replayFinal(ledger: Ledger, records: readonly DurableRecord[]): Replayed {
   const bodies = new Map<Hash, Bytes>();
   const proofs = new Map<Hash, Certificate>();
   let newest: Certificate | undefined;
   for (const record of records) {
     if (record.kind === 'block') bodies.set(record.hash, record.bytes);
     if (record.kind !== 'certificate' || record.certificate.kind !== 'FP') continue;
-    proofs.set(record.certificate.hash, record.certificate);
+    // The next epoch may certify its root again, but what closed an epoch is proven by that epoch's validators.
+    const known = proofs.get(record.certificate.hash);
+    if (known === undefined || record.certificate.epoch <= known.epoch) {
+      proofs.set(record.certificate.hash, record.certificate);
+    }
     if (newest === undefined || record.certificate.height > newest.height) newest = record.certificate;
+  }
+  for (const { certificate } of ledger.recoveries) {
+    const base = decodeProof(certificate, Number.MAX_SAFE_INTEGER);
+    if (base === undefined || !bodies.has(base.hash)) continue;
+    proofs.set(base.hash, base);
+    if (newest === undefined || base.height > newest.height) newest = base;
   }
   const head = { height: ledger.head.height, hash: ledger.head.hash };
   if (newest === undefined) return { delivered: head, ahead: [] };
@@ -53,7 +59,7 @@ export function replayFinal(
   let delivered = head;
   for (const { hash, height, bytes } of path) {
     const decoded = ledger.decodeBlock(bytes);
-    const result = decoded.ok ? ledger.execute(decoded.block, undefined, expectation(true)) : decoded;
+    const result = decoded.ok ? ledger.execute(decoded.block, undefined, {}) : decoded;
     if (!result.ok) {
       const message = `block ${height} of the log does not execute on the store (${result.reason}); move the database aside to fetch it again from peers`;
       throw new QuorateError('STORE_DAMAGED', message, { data: { height, hash } });

@@ -12,12 +12,13 @@ const REJECTION_EVERY_MS = 10_000;
 
 export type TraceLogOptions = {
   readonly log: Log;
-  readonly validators: readonly Address[];
   readonly now?: () => number;
 };
 
 export class TraceLog {
   readonly #options: TraceLogOptions;
+  /** The present epoch's, by index. */
+  validators: readonly Address[] = [];
   readonly #rejections = new Map<string, { count: number; toldAt: number }>();
   /** Why the newest view was entered. */
   lastReason = '';
@@ -31,7 +32,7 @@ export class TraceLog {
   }
 
   #name(index: number): string {
-    return `${index} (${this.#options.validators[index] ?? 'unknown'})`;
+    return `${index} (${this.validators[index] ?? 'unknown'})`;
   }
 
   #names(indices: readonly number[]): string {
@@ -46,7 +47,7 @@ export class TraceLog {
         return;
       case 'amnesia':
         log.error(
-          'a peer holds a signature of this key that the log does not know: this node follows and signs nothing',
+          'a peer holds a signature of this key that the log does not know, so the log is an old copy: this node follows and signs nothing; move its guard folder away and start it again',
           {
             held: trace.held,
           },
@@ -72,6 +73,9 @@ export class TraceLog {
       case 'certified':
       case 'final':
         log.debug(trace.name, { view: trace.view, block: trace.height, hash: trace.hash });
+        return;
+      case 'epoch-ended':
+        log.info('epoch ended', { epoch: trace.epoch, block: trace.height, hash: trace.hash });
         return;
       case 'fetching':
         log.debug('fetching blocks', { from: trace.from, to: trace.to, peer: trace.peer });

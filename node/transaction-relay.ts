@@ -1,7 +1,8 @@
 /**
  * Transactions on their way to whichever primary comes next (consensus.md sections 4 and 5): what one node accepts goes
  * to every validator in batches, again to a new primary, and again to one that lets it wait. A transaction that waited
- * too long although blocks had room is reported as overdue, after one last reminder.
+ * too long although blocks had room is reported as overdue by followers, after one last reminder; the other nodes offer
+ * it again.
  */
 import type { Pool } from '../ledger/pool.ts';
 import type { Transaction, TransactionResult } from '../ledger/transaction.ts';
@@ -14,9 +15,10 @@ export type SubmitOutcome = { readonly hash: Hash } | { readonly code: number; r
 export type RelayOptions = {
   readonly pool: Pool;
   readonly decode: (raw: Bytes) => TransactionResult;
-  readonly send: (to: number, payload: Bytes) => boolean;
-  /** The other validators. */
-  readonly validators: readonly number[];
+  /** To a validator, by its node key. */
+  readonly send: (to: string, payload: Bytes) => boolean;
+  /** Node keys of the other validators, as they are now. */
+  readonly validators: () => readonly string[];
   readonly defer: (callback: () => void) => void;
   readonly now: () => number;
   readonly requestTimeoutMs: number;
@@ -36,6 +38,8 @@ const CHECKED_PER_TURN = 64;
 const REANNOUNCED_MAX = 4096;
 /** How often the oldest waiting transaction is looked at. */
 const OVERDUE_CHECK_MS = 100;
+/** What waits for so long at a node that is no follower is announced again: far longer than a busy primary's backlog. */
+const REPEATED_AFTER_MS = 10_000;
 
 export class TransactionRelay {
   readonly #options: RelayOptions;
@@ -51,6 +55,8 @@ export class TransactionRelay {
   #newestTaken = 0;
   #lastCheck = 0;
   #reminded: { readonly hash: Hash; readonly at: number } | undefined;
+  #remindedOfAllAt = Number.NEGATIVE_INFINITY;
+  #repeatedAt = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -107,15 +113,15 @@ export class TransactionRelay {
       this.#flushing = false;
       const raws = this.#outbox;
       this.#outbox = [];
-      this.#announce(raws, this.#options.validators);
+      this.#announce(raws, this.#options.validators());
     });
   }
 
-  #announce(raws: readonly Bytes[], to: readonly number[]): void {
+  #announce(raws: readonly Bytes[], to: readonly string[]): void {
     for (const payload of encodeBatches(raws)) for (const peer of to) this.#options.send(peer, payload);
   }
 
-  #reannounce(to: number): void {
+  #reannounce(to: string): void {
     const raws: Bytes[] = [];
     for (const transaction of this.#options.pool.transactions()) {
       if (raws.length >= REANNOUNCED_MAX) break;
@@ -125,17 +131,16 @@ export class TransactionRelay {
   }
 
   /** A link is up: what its peer missed while it was down. */
-  onConnected(peer: number): void {
+  onConnected(peer: string): void {
     this.#reannounce(peer);
   }
 
   /** A new primary has its time from now on, and everything that waits. */
-  onViewInstalled(status: { readonly group: readonly number[] }): void {
+  onViewInstalled(primary: string): void {
     this.#viewSince = this.#options.now();
     this.#handed.clear();
     this.#newestTaken = 0;
-    const primary = status.group[0]!;
-    if (this.#options.validators.includes(primary)) this.#reannounce(primary);
+    if (this.#options.validators().includes(primary)) this.#reannounce(primary);
   }
 
   /** A block of the present primary was executed here: what is the latest it took in? */
@@ -150,14 +155,15 @@ export class TransactionRelay {
   }
 
   /** True when the primary is to be accused of leaving a transaction out. Reminds it first. */
-  overdue(view: { readonly primary: number; readonly judged: boolean; readonly patienceMs: number }): boolean {
+  overdue(view: { readonly primary: string; readonly judged: boolean; readonly patienceMs: number }): boolean {
     const now = this.#options.now();
     if (now - this.#lastCheck < OVERDUE_CHECK_MS) return false;
     this.#lastCheck = now;
     this.#forgetHanded();
-    const oldest = view.judged ? this.#oldestExecutable() : undefined;
-    if (oldest === undefined) {
+    const oldest = this.#oldestExecutable();
+    if (oldest === undefined || !view.judged) {
       this.#reminded = undefined;
+      if (oldest !== undefined) this.#repeat(oldest, view.primary);
       return false;
     }
     const since = Math.max(this.#viewSince, this.#handed.get(oldest.hash) ?? 0);
@@ -171,9 +177,27 @@ export class TransactionRelay {
     if (this.#reminded?.hash !== oldest.hash) {
       this.#reminded = { hash: oldest.hash, at: now };
       this.#announce([oldest.raw], [view.primary]);
+      // Who lacks one may lack many, and reminded of them one by one would need this patience for each.
+      if (now - this.#remindedOfAllAt >= patience) {
+        this.#remindedOfAllAt = now;
+        this.#reannounce(view.primary);
+      }
       return false;
     }
     return now - this.#reminded.at > 2 * deltaMs;
+  }
+
+  /**
+   * Who is no follower judges nobody, but what it took from a client may have been refused by all the others, who saw a
+   * gap before it then: they are offered it again, lest it waits here for a new link.
+   */
+  #repeat(oldest: Transaction, primary: string): void {
+    const validators = this.#options.validators();
+    const now = this.#options.now();
+    const since = Math.max(this.#viewSince, this.#handed.get(oldest.hash) ?? 0, this.#repeatedAt);
+    if (now - since < REPEATED_AFTER_MS || !validators.includes(primary)) return;
+    this.#repeatedAt = now;
+    for (const peer of validators) this.#reannounce(peer);
   }
 
   #oldestExecutable(): Transaction | undefined {

@@ -4,15 +4,17 @@
  */
 import { join } from 'node:path';
 import type { Block } from '../ledger/block.ts';
+import type { EpochInfo } from '../ledger/epoch-info.ts';
 import { LevelStore } from '../ledger/level-store.ts';
 import { genesisBlock } from '../ledger/open.ts';
 import { verifyStore } from '../ledger/verify.ts';
-import { QuorateError } from '../primitives/errors.ts';
+import { assert, QuorateError } from '../primitives/errors.ts';
 import type { Bytes, Height } from '../primitives/ids.ts';
-import { chainRules, epochConfig, genesisInput } from './chain.ts';
+import { chainOf, chainRules, genesisInput } from './chain.ts';
 import { loadGenesis } from './config.ts';
 import { acquireLock } from './lock.ts';
-import { makeProofJudge } from './proof-judge.ts';
+import { type ProofJudge, proofJudges } from './proof-judge.ts';
+import { loadRecoveries } from './recovery-files.ts';
 
 export type ChainReport = {
   readonly head: Height;
@@ -32,15 +34,25 @@ export async function verifyChain({ dataDir, onProgress }: VerifyChainOptions): 
   const rules = chainRules(genesis);
   const input = genesisInput(genesis);
   // Block 0 is computed from the genesis file, never read from the store that is being judged.
-  const config = epochConfig(genesis, genesisBlock(rules, input).block.hash);
-  const judge = makeProofJudge(config);
+  const chain = chainOf(genesis, genesisBlock(rules, input).block.hash);
+  const recoveries = (await loadRecoveries(dataDir, chain)).map(({ recovery }) => recovery);
+  const judgeOf = proofJudges(chain, recoveries);
+  let judge: ProofJudge | undefined;
   let proofs = 0;
   let unproven: Height | undefined;
+  const problems: string[] = [];
+  const enterEpoch = (epoch: EpochInfo): void => {
+    judge = judgeOf(epoch);
+    if (unproven === undefined) return;
+    problems.push(`block ${epoch.root.height} closes an epoch and has no finality proof of its own`);
+    unproven = undefined;
+  };
   const checkProof = (block: Block, bytes: Bytes | undefined): string | undefined => {
     if (bytes === undefined || bytes.length === 0) {
       unproven ??= block.header.number;
       return undefined;
     }
+    assert(judge !== undefined, 'verify: blocks come after the epoch they are in');
     const refused = judge({ height: block.header.number, hash: block.hash }, bytes);
     if (refused !== undefined) return refused;
     proofs++;
@@ -55,10 +67,12 @@ export async function verifyChain({ dataDir, onProgress }: VerifyChainOptions): 
         store,
         rules,
         genesis: input,
+        recoveries,
         checkProof,
+        enterEpoch,
         ...(onProgress !== undefined && { progress: onProgress }),
       });
-      const problems = [...result.problems];
+      problems.push(...result.problems);
       if (result.ok && unproven !== undefined) {
         problems.push(`blocks ${unproven} to ${result.head} have no finality proof at or above them`);
       }

@@ -15,8 +15,8 @@ export type AdmissionOptions = {
   /** Milliseconds on a clock that does not go back. */
   readonly now: () => number;
   readonly connections: () => readonly Connection[];
-  /** A validator's configured address is on this host. */
-  readonly isConfigured: (host: string) => boolean;
+  /** An address of a peer that the chain names is on this host. */
+  readonly isKnown: (host: string) => boolean;
 };
 
 /** The IP address (or name) in a multiaddr. */
@@ -25,10 +25,10 @@ function hostOf(address: Multiaddr): string | undefined {
 }
 
 export function connectionGater(options: AdmissionOptions): ConnectionGater {
-  const { gate, log, now, connections, isConfigured } = options;
+  const { gate, log, now, connections, isKnown } = options;
   const knocks = new KnockLimit({
     now,
-    isHome: (host) => isConfigured(host) || connections().some(({ remoteAddr }) => hostOf(remoteAddr) === host),
+    isHome: (host) => isKnown(host) || connections().some(({ remoteAddr }) => hostOf(remoteAddr) === host),
   });
   const tooMany = (peer: string): string | undefined => {
     const count = connections().filter(({ remotePeer }) => remotePeer.toString() === peer).length;

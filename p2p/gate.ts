@@ -1,6 +1,7 @@
 /**
- * Who is let in (consensus.md section 11): the validators given to the node and the others the chain names (former members,
- * candidates), always; the peers of `allowedPeers`; and with `*` up to 50 others at one time. Everyone else is refused, by node key, after the handshake has proven it.
+ * Who is let in (consensus.md section 11): the validators given to the node and the others the chain names (former
+ * members, candidates), always; the peers of `allowedPeers`; and with `*` up to 50 others at one time. Everyone else is
+ * refused, by node key, after the handshake has proven it.
  */
 
 import { OPEN_OBSERVERS_MAX } from './limits.ts';
@@ -26,10 +27,13 @@ export class Gate {
     this.#open = this.#allowed.has('*');
   }
 
-  setPeers(peers: readonly PeerAddress[]): void {
+  /** Gives those that were let in by name and are not any more. Who never had a name keeps the place `*` gave it. */
+  setPeers(peers: readonly PeerAddress[]): ReadonlySet<string> {
+    const before = [...this.#validators, ...this.#admitted];
     const isAdmitted = ({ standing }: PeerAddress) => standing === 'admitted';
     this.#admitted = new Set(peers.filter(isAdmitted).map(({ peer }) => peer));
     this.#validators = new Set(peers.filter((peer) => !isAdmitted(peer)).map(({ peer }) => peer));
+    return new Set(before.filter((peer) => !this.#isNamed(peer)));
   }
 
   isValidator(peer: string): boolean {

@@ -10,7 +10,7 @@ import { RlpError, rlpBytes, rlpDecode, rlpEncode, rlpList, rlpNumber } from '..
 import type { Role } from './transport.ts';
 
 export const HELLO_PROTOCOL = '/quorate/hello/1';
-export const HELLO_VERSION = 1;
+export const HELLO_VERSION = 2;
 
 export type Hello = {
   readonly version: number;

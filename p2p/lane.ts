@@ -10,7 +10,7 @@ import type { Bytes } from '../primitives/ids.ts';
 import { FrameParser } from './frame.ts';
 import { AbortReason, guarded } from './guard.ts';
 import type { ChannelLimits } from './limits.ts';
-import { Rate } from './rate.ts';
+import { type Allowance, Rate } from './rate.ts';
 import { SendQueue } from './send-queue.ts';
 
 /** What a lane needs of a libp2p stream. */
@@ -35,6 +35,10 @@ export type LaneOptions = {
   readonly onDrain: () => void;
 };
 
+function allowance({ bytesPerSecond, framesPerSecond }: ChannelLimits, share: number): Allowance {
+  return { bytesPerSecond: bytesPerSecond * share, framesPerSecond: framesPerSecond * share };
+}
+
 export class Lane {
   readonly #options: LaneOptions;
   readonly #queue: SendQueue;
@@ -53,11 +57,7 @@ export class Lane {
     const { stream, limits, share, now } = options;
     this.#options = options;
     this.#queue = new SendQueue(limits.queueBytesMax);
-    this.#rate = new Rate({
-      bytesPerSecond: limits.bytesPerSecond * share,
-      framesPerSecond: limits.framesPerSecond * share,
-      now,
-    });
+    this.#rate = new Rate({ ...allowance(limits, share), now });
     this.#parser = new FrameParser({
       payloadBytesMax: limits.frameBytesMax,
       types: options.types,
@@ -92,6 +92,11 @@ export class Lane {
     const queued = this.#queue.push(type, payload);
     if (!queued) this.#refused = true;
     return queued;
+  }
+
+  /** Multiplies the inbound rates by this from now on. */
+  setShare(share: number): void {
+    this.#rate.allow(allowance(this.#options.limits, share));
   }
 
   /** Hands one turn's bytes to the stream. True when more waits and may be sent in the next turn. */

@@ -1,6 +1,6 @@
 /**
  * The transport over libp2p: TCP, noise, yamux. It owns the node, the gate, the links and the redialling; what happens
- * on one connection is in link.ts, on one stream in lane.ts.
+ * on one connection is in link.ts, on one stream in lane.ts, and how peers' addresses become known in address-exchange.ts.
  *
  * A pair has one link. Of two connections dialled from the same side the newer replaces the older (the peer restarted);
  * of two dialled from both sides the one dialled by the lower peer id stays. Both sides judge the same way, whatever
@@ -11,6 +11,8 @@ import type { Connection, ConnectionGater, Stream } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { assert, errorMessage } from '../primitives/errors.ts';
 import type { Bytes } from '../primitives/ids.ts';
+import { announcedAddresses, hostOfAddress } from './address.ts';
+import { AddressExchange } from './address-exchange.ts';
 import { connectionGater } from './admission.ts';
 import { Dialling } from './dialling.ts';
 import { Gate } from './gate.ts';
@@ -53,7 +55,11 @@ class Libp2pTransport implements Transport {
   /** Every link that has not ended, by connection id. */
   readonly #links = new Map<string, Link>();
   readonly #dialling: Dialling;
-  #validators = new Map<string, PeerAddress>();
+  readonly #exchange: AddressExchange;
+  /** The peers the chain names. */
+  #peers: ReadonlyMap<string, PeerAddress> = new Map();
+  /** Multiaddrs we listen on, without our peer id. */
+  #bound: ReadonlySet<string> = new Set();
   #handlers: TransportHandlers = {};
   #state: 'new' | 'starting' | 'started' | 'stopped' = 'new';
   #node: Libp2pNode | undefined;
@@ -71,9 +77,24 @@ class Libp2pTransport implements Transport {
     });
     this.#dialling = new Dialling({
       log: this.#log,
-      isDesignated: (peer) => this.#role() === 'observer' || isDesignatedDialler(this.self, peer),
+      isDesignated: (peer) =>
+        this.#role() === 'observer' || (this.#gate.isValidator(peer) && isDesignatedDialler(this.self, peer)),
       isLinked: (peer) => this.#book.link(peer) !== undefined,
+      signed: (peer) => this.#exchange.addressesOf(peer),
+      isOwn: (address) => this.#bound.has(address),
       attempt: (peer, addresses) => void this.#dial(peer, addresses),
+    });
+    const { privateKey, chainId, genesisHash, allowedPeers } = options;
+    this.#exchange = new AddressExchange({
+      privateKey,
+      domain: { chainId, genesisHash },
+      allowedPeers,
+      storage: options.addressBook,
+      log: this.#log,
+      wallMs: () => this.#now(),
+      now: () => performance.now(),
+      send: (peer, notice, payload) => this.#book.link(peer)?.tell(notice, payload) ?? false,
+      onNews: (peer) => this.#dialling.addressesChanged(peer),
     });
     this.#setPeers(options.validators);
   }
@@ -85,7 +106,14 @@ class Libp2pTransport implements Transport {
     const topics = TOPICS.map((topic) => topicName(genesisHash, topic));
     const node = await createNode({ privateKey, listen, gater: this.#gater(), topics });
     await this.#handleStreams(node);
+    await this.#exchange.load();
     await startNode(node, listen);
+    try {
+      if (!this.#isStopped()) await this.#announce(node.getMultiaddrs().map(String));
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
     if (this.#isStopped()) return await node.stop();
     this.#node = node;
     this.#state = 'started';
@@ -93,6 +121,7 @@ class Libp2pTransport implements Transport {
     this.#gossip.start();
     this.#heartbeat = setInterval(() => {
       for (const link of this.#book.links()) link.beat();
+      this.#exchange.beat();
     }, HEARTBEAT_MS);
     this.#log.say({ level: 'info', event: 'p2p.listening', message: `listening on ${this.addresses().join(', ')}` });
     this.#dialAll();
@@ -109,6 +138,7 @@ class Libp2pTransport implements Transport {
     const closed = connections.map((connection) => this.#lastWords(connection));
     await Promise.all(closed);
     await node?.stop();
+    await this.#exchange.stop();
   }
 
   send(peer: string, channel: Channel, payload: Bytes): boolean {
@@ -129,14 +159,15 @@ class Libp2pTransport implements Transport {
 
   setPeers(peers: readonly PeerAddress[]): void {
     if (this.#state === 'stopped') return;
-    this.#setPeers(peers);
+    const expelled = this.#setPeers(peers);
     this.#gossip?.setRole(this.#role());
     if (this.#state === 'started') this.#dialAll();
     for (const link of [...this.#links.values()]) {
-      const refusal = this.#gate.refusal(link.peer);
+      const refusal = expelled.has(link.peer) ? this.#gate.refusal(link.peer) : undefined;
       if (refusal !== undefined) link.refuse(refusal);
+      else link.setPeerIsValidator(this.#gate.isValidator(link.peer));
     }
-    this.#book.forgetStrangers((peer) => this.#validators.has(peer));
+    this.#book.forgetStrangers((peer) => this.#dialling.wants(peer));
   }
 
   addresses(): readonly string[] {
@@ -156,7 +187,7 @@ class Libp2pTransport implements Transport {
   }
 
   #role(): Role {
-    return this.#validators.has(this.self) ? 'validator' : 'observer';
+    return this.#gate.isValidator(this.self) ? 'validator' : 'observer';
   }
 
   // ---- who may connect
@@ -167,8 +198,10 @@ class Libp2pTransport implements Transport {
       log: this.#log,
       now: () => performance.now(),
       connections: () => this.#node?.getConnections() ?? [],
-      isConfigured: (host) =>
-        [...this.#validators.values()].some(({ addresses }) => addresses.some((text) => text.split('/')[2] === host)),
+      isKnown: (host) =>
+        [...this.#peers.values()].some(({ peer, addresses, hints = [] }) =>
+          [...addresses, ...this.#exchange.addressesOf(peer), ...hints].some((text) => hostOfAddress(text) === host),
+        ),
     });
   }
 
@@ -250,6 +283,7 @@ class Libp2pTransport implements Transport {
       onDown: (down, end) => this.#onLinkDown(connection.id, down, end),
       onMessage: (from, channel, payload) => this.#onMessage(from, channel, payload),
       onDrain: (of, channel) => this.#call('onDrain', () => this.#handlers.onDrain?.(of.peer, channel)),
+      onNotice: (from, notice, payload) => this.#exchange.onNotice(from.peer, notice, payload),
     });
     this.#links.set(connection.id, link);
     return link;
@@ -269,6 +303,7 @@ class Libp2pTransport implements Transport {
       data: { dialled: link.dialled },
     });
     this.#call('onUp', () => this.#handlers.onUp?.(peer));
+    if (this.#book.link(peer) === link) this.#exchange.onUp(peer);
   }
 
   #onLinkDown(connectionId: string, link: Link, end: LinkEnd): void {
@@ -277,11 +312,12 @@ class Libp2pTransport implements Transport {
     if (this.#book.link(peer) === link) {
       this.#book.onDown(link, end.reason);
       this.#gossip?.forget(peer);
+      this.#exchange.onDown(peer);
       if (this.#state === 'stopped') return;
       this.#log.say({ level: 'info', event: 'p2p.down', message: `link to ${peer} is down: ${end.reason}`, peer });
       this.#call('onDown', () => this.#handlers.onDown?.(peer, end.reason));
       this.#dialling.failed(peer, end.refused);
-      this.#book.forgetStrangers((known) => this.#validators.has(known));
+      this.#book.forgetStrangers((known) => this.#dialling.wants(known));
     } else if (this.#state !== 'stopped') {
       this.#onAttemptFailed(peer, link.dialled, end);
     }
@@ -290,7 +326,7 @@ class Libp2pTransport implements Transport {
   /** A link that never was: said once in a while, loudly when it is a matter of configuration. */
   #onAttemptFailed(peer: string, dialled: boolean, end: LinkEnd): void {
     if (this.#book.link(peer) === undefined) {
-      if (this.#validators.has(peer)) this.#book.onFailure(peer, end.reason);
+      if (this.#dialling.wants(peer)) this.#book.onFailure(peer, end.reason);
       const message = `no link to ${peer}: ${end.reason}`;
       const event = end.refused ? 'p2p.refused' : 'p2p.failed';
       this.#log.sayOnce(`failed ${dialled ? 'out' : 'in'} ${peer}`, {
@@ -320,17 +356,28 @@ class Libp2pTransport implements Transport {
     });
   }
 
-  // ---- dialling
+  // ---- addresses and dialling
 
-  #setPeers(peers: readonly PeerAddress[]): void {
-    this.#gate.setPeers(peers);
-    this.#validators = new Map(
-      peers.filter(({ peer }) => this.#gate.isValidator(peer)).map((peer) => [peer.peer, peer]),
-    );
+  /** Gives the peers that are not let in by name any more. */
+  #setPeers(peers: readonly PeerAddress[]): ReadonlySet<string> {
+    const expelled = this.#gate.setPeers(peers);
+    this.#peers = new Map(peers.map((peer) => [peer.peer, peer]));
+    this.#exchange.setPeers(peers);
+    return expelled;
+  }
+
+  /** What we listen on is known now: never dialled, and told to the others. */
+  async #announce(bound: readonly string[]): Promise<void> {
+    const { announce, listen } = this.#options;
+    this.#bound = new Set(bound.map((text) => text.split('/p2p/')[0]!));
+    await this.#exchange.announce(announcedAddresses({ peer: this.self, announce, listenHost: listen.host, bound }));
   }
 
   #dialAll(): void {
-    this.#dialling.setPeers([...this.#validators.values()].filter(({ peer }) => peer !== this.self));
+    const wanted = [...this.#peers.values()].filter(
+      ({ peer, dialled }) => peer !== this.self && (this.#gate.isValidator(peer) || dialled === true),
+    );
+    this.#dialling.setPeers(wanted);
   }
 
   /** One attempt; its outcome reaches the redial by the link's end or by `linked`. Never rejects. */

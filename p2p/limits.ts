@@ -50,9 +50,9 @@ export const CHANNEL_LIMITS: Readonly<Record<Channel, ChannelLimits>> = {
   },
 };
 
-/** The stream of greetings and heartbeats. */
+/** The stream of greetings, heartbeats and address records. */
 export const CONTROL_LIMITS: ChannelLimits = {
-  frameBytesMax: KIB,
+  frameBytesMax: 2 * KIB,
   queueBytesMax: 64 * KIB,
   turnBytesMax: 64 * KIB,
   bytesPerSecond: 64 * KIB,
@@ -87,3 +87,20 @@ export const REDIAL_MAX_MS = 1_000;
 export const REDIAL_REFUSED_MS = 3_000;
 /** How long the side that should not dial waits for the one that should. */
 export const SECOND_DIALLER_MS = 3_000;
+
+/** Addresses in one signed record: all of them may be dialled. */
+export const RECORD_ADDRESSES_MAX = 8;
+/** Of one such address, as text. A full record stays below a control frame. */
+export const ADDRESS_BYTES_MAX = 128;
+/** Records kept of peers that are not validators now; those of validators are kept beyond it. */
+export const RECORDS_MAX = 1_024;
+/** Records sent on one link in a second: well below what the control stream may carry, so that heartbeats pass. */
+export const RECORDS_PER_SECOND = 25;
+/** Node keys in one request for records. */
+export const ASKED_MAX = 32;
+/** Between two records that we sign because a newer one under our key was about: two processes with one key. */
+export const RENEWAL_MS = 60_000;
+/** Changes of the kept records are gathered for so long before they are saved. */
+export const SAVE_MS = 5_000;
+/** Of the saved records, as text; a longer file is not ours. */
+export const SAVED_CHARS_MAX = 4 * MIB;

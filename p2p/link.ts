@@ -13,6 +13,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { utf8 } from '../primitives/bytes.ts';
 import { assert, errorMessage } from '../primitives/errors.ts';
 import type { Bytes } from '../primitives/ids.ts';
+import type { Notice } from './address-exchange.ts';
 import { AbortReason, asError, guarded } from './guard.ts';
 import { encodeHello, HELLO_PROTOCOL, type Hello, helloMismatch, parseHello } from './hello.ts';
 import { Lane } from './lane.ts';
@@ -20,8 +21,9 @@ import { CHANNEL_LIMITS, CONTROL_LIMITS, OBSERVER_SHARE, SETUP_MS, SILENT_HEARTB
 import { CHANNELS, type Channel, type ChannelStats } from './transport.ts';
 
 /** Frame types. The control stream and the channels share one number space; a retired number stays reserved. */
-const FRAME = { hello: 1, ready: 2, ping: 3, pong: 4, close: 5, data: 16 } as const;
-const CONTROL_TYPES = [FRAME.hello, FRAME.ready, FRAME.ping, FRAME.pong, FRAME.close];
+const FRAME = { hello: 1, ready: 2, ping: 3, pong: 4, close: 5, address: 6, ask: 7, data: 16 } as const;
+const { data: _, ...CONTROL_FRAME } = FRAME;
+const CONTROL_TYPES = Object.values(CONTROL_FRAME);
 const REASON_BYTES_MAX = 300;
 /** How long a connection may take to close in good order after a refusal. */
 const LAST_WORDS_MS = 500;
@@ -46,6 +48,8 @@ export type LinkOptions = {
   readonly onDown: (link: Link, end: LinkEnd) => void;
   readonly onMessage: (link: Link, channel: Channel, payload: Bytes) => void;
   readonly onDrain: (link: Link, channel: Channel) => void;
+  /** A frame about addresses. Gives the reason when it breaks the protocol. */
+  readonly onNotice: (link: Link, notice: Notice, payload: Bytes) => string | undefined;
 };
 
 export type LinkEnd = {
@@ -65,6 +69,7 @@ export class Link {
   #control: Lane | undefined;
   #state: 'greeting' | 'opening' | 'up' | 'down' = 'greeting';
   #peerReady = false;
+  #peerIsValidator: boolean;
   #flushScheduled = false;
   #silentBeats = 0;
   #pingSequence = 0;
@@ -75,6 +80,7 @@ export class Link {
     this.#options = options;
     this.peer = options.peer;
     this.dialled = options.dialled;
+    this.#peerIsValidator = options.peerIsValidator;
     this.#setupTimer = setTimeout(() => this.close(`not ready within ${SETUP_MS / 1000} s`), SETUP_MS);
     options.connection.addEventListener('close', (event) => {
       // The dialler of a peer that does not admit us sees nothing but this: the connection closes before any hello.
@@ -144,6 +150,17 @@ export class Link {
     const queued = this.#channels.get(channel)!.enqueue(FRAME.data, payload);
     if (queued) this.#scheduleFlush();
     return queued;
+  }
+
+  /** A frame about addresses. False: not up, too long, or no room. */
+  tell(notice: Notice, payload: Bytes): boolean {
+    return this.#state === 'up' && this.#sendControl(FRAME[notice], payload);
+  }
+
+  /** The peer's place in the set is another now: what it may send follows, the link stays. */
+  setPeerIsValidator(isValidator: boolean): void {
+    this.#peerIsValidator = isValidator;
+    for (const lane of this.#channels.values()) lane.setShare(this.#share());
   }
 
   /** One heartbeat: called every second. */
@@ -216,7 +233,17 @@ export class Link {
       this.#sendControl(FRAME.pong, payload);
       return;
     }
-    this.#onPong(payload);
+    if (type === FRAME.pong) {
+      this.#onPong(payload);
+      return;
+    }
+    this.#onNotice(type === FRAME.address ? 'address' : 'ask', payload);
+  }
+
+  /** Each side is up before it reads the first of these: READY goes before it on the same stream. */
+  #onNotice(notice: Notice, payload: Bytes): void {
+    const reason = this.#state === 'up' ? this.#options.onNotice(this, notice, payload) : 'out of turn';
+    if (reason !== undefined) this.close(`malformed data: ${notice}: ${reason}`);
   }
 
   #onHello(payload: Bytes): void {
@@ -296,12 +323,15 @@ export class Link {
   }
 
   #addChannel(channel: Channel, stream: Stream): void {
-    const share = this.#options.peerIsValidator ? 1 : OBSERVER_SHARE;
-    const lane = this.#lane(stream, CHANNEL_LIMITS[channel], [FRAME.data], share, {
+    const lane = this.#lane(stream, CHANNEL_LIMITS[channel], [FRAME.data], this.#share(), {
       onFrame: (_type, payload) => this.#onData(channel, payload),
       onDrain: () => this.#options.onDrain(this, channel),
     });
     this.#channels.set(channel, lane);
+  }
+
+  #share(): number {
+    return this.#peerIsValidator ? 1 : OBSERVER_SHARE;
   }
 
   #onData(channel: Channel, payload: Bytes): void {
@@ -332,9 +362,10 @@ export class Link {
   }
 
   /** Control frames leave at once: they are few, small, and a heartbeat must not wait for a turn. */
-  #sendControl(type: number, payload: Bytes = new Uint8Array(0)): void {
-    if (this.#control?.enqueue(type, payload) !== true) return;
+  #sendControl(type: number, payload: Bytes = new Uint8Array(0)): boolean {
+    if (this.#control?.enqueue(type, payload) !== true) return false;
     this.#control.flush();
+    return true;
   }
 
   #scheduleFlush(): void {

@@ -90,7 +90,8 @@ class MemoryTransport implements Transport {
   readonly #reconnects = new Map<string, number>();
   readonly #lastError = new Map<string, string>();
   readonly #seen = new Set<string>();
-  #validators = new Set<string>();
+  /** Whom we would dial. */
+  #wanted: ReadonlySet<string> = new Set();
   #handlers: TransportHandlers = {};
   #address: string | undefined;
   #stopped = false;
@@ -141,9 +142,8 @@ class MemoryTransport implements Transport {
 
   setPeers(peers: readonly PeerAddress[]): void {
     if (this.#stopped) return;
-    this.#setPeers(peers);
-    for (const peer of [...this.#sides.keys()]) {
-      const refusal = this.#gate.refusal(peer);
+    for (const peer of this.#setPeers(peers)) {
+      const refusal = this.isLinked(peer) ? this.#gate.refusal(peer) : undefined;
       if (refusal !== undefined) this.unlink(peer, refusal);
     }
     if (this.#address !== undefined) this.#linkSoon();
@@ -175,9 +175,9 @@ class MemoryTransport implements Transport {
     return this.#sides.has(peer);
   }
 
-  /** We would dial it: it is a validator. */
+  /** We would dial it. */
   wants(peer: string): boolean {
-    return this.#validators.has(peer);
+    return this.#wanted.has(peer);
   }
 
   /** Why we refuse the other, said in the log as the real transport says it. */
@@ -253,12 +253,15 @@ class MemoryTransport implements Transport {
   }
 
   #role(): Role {
-    return this.#validators.has(this.self) ? 'validator' : 'observer';
+    return this.#gate.isValidator(this.self) ? 'validator' : 'observer';
   }
 
-  #setPeers(peers: readonly PeerAddress[]): void {
-    this.#gate.setPeers(peers);
-    this.#validators = new Set(peers.map(({ peer }) => peer).filter((peer) => this.#gate.isValidator(peer)));
+  /** Gives the peers that are not let in by name any more. */
+  #setPeers(peers: readonly PeerAddress[]): ReadonlySet<string> {
+    const expelled = this.#gate.setPeers(peers);
+    const wanted = peers.filter(({ peer, dialled }) => this.#gate.isValidator(peer) || dialled === true);
+    this.#wanted = new Set(wanted.map(({ peer }) => peer));
+    return expelled;
   }
 
   #linkSoon(): void {

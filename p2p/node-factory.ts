@@ -68,6 +68,8 @@ export async function createNode(options: NodeOptions): Promise<Libp2pNode> {
       // Half of the default: whoever connects and says nothing holds one of the pending places meanwhile.
       inboundUpgradeTimeout: 5_000,
       reconnectRetries: 0,
+      // As they were given (dialling.ts): the default puts loopback last and public addresses first.
+      addressSorter: () => 0,
     },
     connectionMonitor: { enabled: false },
     peerStore: { maxAddressAge: Number.POSITIVE_INFINITY, maxPeerAge: Number.POSITIVE_INFINITY },

@@ -36,12 +36,24 @@ export type TransportHandlers = {
 export type PeerAddress = {
   readonly peer: string;
   /**
-   * `validator` (the default): linked with always, dialled for ever. `admitted`: let in like an observer, never dialled;
-   * for members of earlier sets and candidates of open proposals.
+   * `validator` (the default): linked with always, dialled for ever. `admitted`: let in like an observer, dialled only
+   * when `dialled` says so; for members of earlier sets and candidates of open proposals.
    */
   readonly standing?: 'validator' | 'admitted';
+  /** An admitted peer is dialled as well: a candidate that may not find the validators by itself. */
+  readonly dialled?: boolean;
   /** Multiaddrs, with or without `/p2p/<peer>`; those named first are tried first. */
   readonly addresses: readonly string[];
+  /** Further ones, tried after `addresses` and after those that the peer has signed itself: genesis, proposals. */
+  readonly hints?: readonly string[];
+};
+
+/** Where the addresses that peers have signed survive a restart: one text, replaced as a whole. */
+export type AddressStorage = {
+  /** What was saved last; undefined when nothing was. A rejection is logged and means nothing was. */
+  load(): Promise<string | undefined>;
+  /** A rejection is logged; what is newer is saved the next time something changes. */
+  save(text: string): Promise<void>;
 };
 
 export type ChannelStats = { readonly queuedBytes: number; readonly bytesIn: number; readonly bytesOut: number };
@@ -81,6 +93,13 @@ export type TransportOptions = {
   readonly validators: readonly PeerAddress[];
   /** Other peer ids that are admitted; `*` admits up to 50 of any. */
   readonly allowedPeers: readonly string[];
+  /**
+   * Where others find this node: TCP multiaddrs that it signs and its peers pass on. Default: what it listens on, or of a
+   * wildcard the public addresses among its interfaces. The memory transport has no addresses to tell.
+   */
+  readonly announce?: readonly string[];
+  /** Default: signed addresses of peers are forgotten at the end. */
+  readonly addressBook?: AddressStorage;
   readonly log: (event: TransportEvent) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -89,7 +108,7 @@ export type TransportOptions = {
 export interface Transport {
   /** Our peer id. */
   readonly self: string;
-  /** Listens and begins dialling. Rejects with PORT_IN_USE when the port is taken. */
+  /** Listens and begins dialling. Rejects with PORT_IN_USE when the port is taken, CONFIG_INVALID for a wrong `announce`. */
   start(): Promise<void>;
   /** Closes every link and the port. A stopped transport is not started again. */
   stop(): Promise<void>;
@@ -100,7 +119,10 @@ export interface Transport {
   setHandlers(handlers: TransportHandlers): void;
   /** Hands a payload to the topic's mesh; nothing happens when nobody subscribes. */
   publish(topic: Topic, payload: Bytes): void;
-  /** The validators and the others the chain admits, from now on. Links to peers that are neither any more are closed. */
+  /**
+   * The validators and the others the chain admits, from now on. Links to peers that are neither any more are closed, and
+   * no other link is: a candidate that becomes a validator keeps its link, and so does a validator that stays admitted.
+   */
   setPeers(peers: readonly PeerAddress[]): void;
   /** The multiaddrs we are bound to, with our peer id; empty before start. */
   addresses(): readonly string[];

@@ -25,7 +25,13 @@ export type ErrorCode =
   | 'NOT_FOUND'
   | 'TIMEOUT'
   | 'VERIFY_FAILED'
-  | 'CHAIN_FILE_INVALID';
+  | 'CHAIN_FILE_INVALID'
+  | 'DESCRIPTOR_INVALID'
+  | 'GOVERNANCE_REFUSED'
+  | 'RECOVERY_INVALID'
+  | 'RECOVERY_REFUSED'
+  | 'RECOVERY_MISSING'
+  | 'RECOVERY_CONFLICT';
 
 export class QuorateError extends Error {
   override readonly name = 'QuorateError';

@@ -18,3 +18,5 @@ export type Epoch = number;
 
 export const ZERO_HASH: Hash = '0x' + '0'.repeat(64);
 export const ZERO_ADDRESS: Address = '0x' + '0'.repeat(40);
+/** The contract through which validators are chosen (consensus.md section 11). */
+export const GOVERNANCE_ADDRESS: Address = '0x' + '100'.padStart(40, '0');

@@ -14,6 +14,14 @@ export type Validator = {
   readonly operator: Address;
 };
 
+/** Validators of one epoch. */
+export const VALIDATORS_MAX = 100;
+
+/** Faults tolerated by `n` validators: t = floor((n-1)/2). */
+export function faultsTolerated(validators: number): number {
+  return Math.floor((validators - 1) / 2);
+}
+
 /** keccak256(RLP([[validator, nodeKey, operator], …])), in genesis order. */
 export function membershipHash(validators: readonly Validator[]): Hash {
   return keccakHash(rlpEncode(validators.map((v) => [v.validator, v.nodeKey, v.operator])));

@@ -41,6 +41,10 @@ export function parseObject(
   return value as Record<string, unknown>;
 }
 
+export function parseBoolean(value: unknown, path: string, problems: Problems): boolean | undefined {
+  return typeof value === 'boolean' ? value : problems.expected(path, 'true or false', value);
+}
+
 export function parseInteger(
   value: unknown,
   path: string,

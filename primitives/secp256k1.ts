@@ -87,6 +87,17 @@ export function privateKeyAddress(privateKey: Bytes): Address {
   return addressOf(noble.getPublicKey(privateKey, false));
 }
 
+/** Address of a 33-byte compressed public key; undefined when it is not a point of the curve. */
+export function publicKeyAddress(compressed: Bytes): Address | undefined {
+  if (compressed.length !== 33) return undefined;
+  try {
+    if (native) return addressOf(native.publicKeyConvert(compressed, false));
+    return addressOf(noble.Point.fromBytes(compressed).toBytes(false));
+  } catch {
+    return undefined; // not a point of the curve: hostile input, not an error of ours
+  }
+}
+
 /** True for a 33-byte compressed point on the curve. */
 export function isPublicKey(compressed: Bytes): boolean {
   if (compressed.length !== 33) return false;

@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { QuorateError } from '../../primitives/errors.ts';
 import type { Bytes } from '../../primitives/ids.ts';
 import { privateKeyAddress } from '../../primitives/secp256k1.ts';
+import { signTransaction } from '../../primitives/sign-transaction.ts';
 import { formatCoins } from '../amount.ts';
 import { bigQuantity, quantity, type RpcClient } from '../rpc-client.ts';
-import { signTransaction } from '../transaction.ts';
 import { type BenchAccount, type Terms, TRANSFER_GAS } from './workload.ts';
 
 const BATCH = 100;

@@ -5,8 +5,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QuorateError } from '../../primitives/errors.ts';
+import type { SignedTransaction } from '../../primitives/sign-transaction.ts';
 import type { RpcClient } from '../rpc-client.ts';
-import type { SignedTransaction } from '../transaction.ts';
 import type { Tracker } from './tracker.ts';
 import type { Workload } from './workload.ts';
 

@@ -5,8 +5,8 @@
  */
 import type { Address, Bytes } from '../../primitives/ids.ts';
 import { privateKeyAddress, randomPrivateKey } from '../../primitives/secp256k1.ts';
+import { type SignedTransaction, signTransaction } from '../../primitives/sign-transaction.ts';
 import type { Fees } from '../fees.ts';
-import { type SignedTransaction, signTransaction } from '../transaction.ts';
 
 export const TRANSFER_GAS = 21_000;
 

@@ -1,12 +1,13 @@
 /** `quorate genesis create`: the files of a new network. */
 import type { Command } from 'commander';
 import { consensusForDelta } from '../../genesis/create.ts';
-import { CHAIN_ID_MAX, faultsTolerated, type Genesis, VALIDATORS_MAX } from '../../genesis/genesis.ts';
+import { CHAIN_ID_MAX, type Genesis } from '../../genesis/genesis.ts';
 import { fieldsHash } from '../../genesis/hash.ts';
 import { peerIdOf } from '../../genesis/peer-address.ts';
 import { DEFAULT_P2P_PORT } from '../../node/config.ts';
 import { QuorateError } from '../../primitives/errors.ts';
 import type { Address } from '../../primitives/ids.ts';
+import { faultsTolerated, VALIDATORS_MAX } from '../../primitives/membership.ts';
 import { parseAmount } from '../amount.ts';
 import { addressArgument, type HostAndPort, parseHostAndPort, splitPair, wholeNumber } from '../arguments.ts';
 import { newCommand, newGroup, withJson, withList, withPassword } from '../command.ts';

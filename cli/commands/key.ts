@@ -1,29 +1,21 @@
 /** `quorate key …`: accounts and validator keys in keystore v3 files, and the descriptor others need to add a validator. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { checksumAddress } from '../../genesis/address.ts';
-import { multiaddrOf, parseMultiaddr, peerIdOf } from '../../genesis/peer-address.ts';
-import { loadConfig, loadGenesis } from '../../node/config.ts';
-import {
-  GENESIS_FILE,
-  makeFolder,
-  NODE_KEY_FILE,
-  OPERATOR_KEY_FILE,
-  VALIDATOR_KEY_FILE,
-  writeEmptyGuard,
-  writeNewFile,
-} from '../../node/data-dir.ts';
+import { peerIdOf } from '../../genesis/peer-address.ts';
+import { makeFolder, NODE_KEY_FILE, OPERATOR_KEY_FILE, VALIDATOR_KEY_FILE, writeNewFile } from '../../node/data-dir.ts';
 import { keyFileExists, openKeyFile, readKeyText, summarizeKey, writeKeyFile } from '../../node/keystore.ts';
 import { fromHex, toHex } from '../../primitives/bytes.ts';
 import { QuorateError } from '../../primitives/errors.ts';
-import type { Address, Bytes } from '../../primitives/ids.ts';
-import { Problems } from '../../primitives/parse.ts';
+import type { Bytes } from '../../primitives/ids.ts';
 import { isPrivateKey, privateKeyAddress, publicKey, randomPrivateKey } from '../../primitives/secp256k1.ts';
 import { addressArgument } from '../arguments.ts';
 import { newCommand, newGroup, withJson, withPassword } from '../command.ts';
+import { describeFolder, descriptorText } from '../descriptor.ts';
 import { clearProgress, pairs, printJson, printLine, progress, remark, warn } from '../output.ts';
 import { findPassword, promptHidden } from '../password.ts';
+import { writeValidatorKeys } from '../validator-folder.ts';
 
 type WriteOptions = {
   readonly out?: string;
@@ -70,10 +62,7 @@ async function writeAccount(privateKey: Bytes, options: WriteOptions): Promise<v
     );
 }
 
-/**
- * A validator's folder. Only a key that was made here gets the empty guard: an imported one may have signed elsewhere,
- * and a node that starts with it must behave as one that lost its log.
- */
+/** A validator's folder: keys, and an operator account unless there is one. */
 async function writeValidator(privateKey: Bytes, made: boolean, options: WriteOptions): Promise<void> {
   if (options.out !== undefined)
     throw new QuorateError('USAGE', '--validator writes a folder; name it with --data-dir, not --out');
@@ -83,34 +72,28 @@ async function writeValidator(privateKey: Bytes, made: boolean, options: WriteOp
     throw new QuorateError('DATA_DIR_INVALID', `${dir} has a validator key already; choose another folder`);
   }
   const password = await newPassword(options);
-  const validator = privateKeyAddress(privateKey);
   await makeFolder(dir);
   progress('deriving the keys of the files from the password');
-  const nodePath = join(dir, NODE_KEY_FILE);
-  if (!(await keyFileExists(nodePath))) {
-    await writeKeyFile(nodePath, randomPrivateKey(), password, { ...strengthOf(options), withPublicKey: true });
-  }
   const operatorKey = randomPrivateKey();
   if (operator === undefined)
     await writeKeyFile(join(dir, OPERATOR_KEY_FILE), operatorKey, password, strengthOf(options));
-  if (made) await writeEmptyGuard(dir, validator);
-  await writeKeyFile(join(dir, VALIDATOR_KEY_FILE), privateKey, password, strengthOf(options));
+  const keys = { validator: privateKey, node: randomPrivateKey() };
+  await writeValidatorKeys(dir, keys, { password, ...strengthOf(options), made });
   clearProgress();
   if (!made) {
     remark('An imported validator key may have signed before: it signs again only after the epoch that readmits it.');
   }
-  const nodeKey = await nodeKeyOf(dir);
+  const nodeKey = await nodeKeyOf(join(dir, NODE_KEY_FILE), password);
+  const validator = privateKeyAddress(privateKey);
   const result = { validator, nodeKey, operator: operator ?? privateKeyAddress(operatorKey), dataDir: dir };
   if (options.json === true) printJson(result);
   else printLine(pairs(Object.entries(result)));
 }
 
-async function nodeKeyOf(dir: string): Promise<string> {
-  const path = join(dir, NODE_KEY_FILE);
-  const { publicKey: nodeKey } = summarizeKey(await readKeyText(path), path);
-  if (nodeKey !== undefined) return nodeKey;
-  const password = await findPassword({ what: path });
-  return toHex(publicKey(await openKeyFile(path, password)));
+/** One that was in the folder before may not state its public key. */
+async function nodeKeyOf(path: string, password: string): Promise<string> {
+  const stated = summarizeKey(await readKeyText(path), path).publicKey;
+  return stated ?? toHex(publicKey(await openKeyFile(path, password)));
 }
 
 async function create(options: WriteOptions): Promise<void> {
@@ -167,60 +150,23 @@ type ShowOptions = {
   readonly json?: boolean;
 };
 
-/** What others need to add this node: the shape of an entry of the genesis' `validators`. */
-async function descriptor(dir: string, options: ShowOptions): Promise<Record<string, unknown>> {
-  const path = join(dir, VALIDATOR_KEY_FILE);
-  const { address: validator } = summarizeKey(await readKeyText(path), path);
-  if (validator === undefined)
-    throw new QuorateError('KEY_INVALID', `${path} does not name its address; import the key anew`);
-  const nodeKey = await nodeKeyOf(dir);
-  const known = (await keyFileExists(join(dir, GENESIS_FILE)))
-    ? (await loadGenesis(dir)).validators.find((item) => item.validator === validator)
-    : undefined;
-  const operator =
-    options.operator === undefined ? (known?.operator ?? (await ownOperator(dir))) : addressArgument(options.operator);
-  const addresses =
-    options.address === undefined ? (known?.addresses ?? (await ownAddresses(dir, nodeKey))) : [options.address];
-  const problems = new Problems();
-  for (const item of addresses) parseMultiaddr(item, '--address', nodeKey, problems);
-  if (problems.list.length > 0) throw new QuorateError('USAGE', problems.list.join('; '));
-  return { validator, nodeKey, operator, addresses };
-}
-
-async function ownOperator(dir: string): Promise<Address> {
-  const path = join(dir, OPERATOR_KEY_FILE);
-  const operator = (await keyFileExists(path)) ? summarizeKey(await readKeyText(path), path).address : undefined;
-  if (operator === undefined)
-    throw new QuorateError('USAGE', 'name the account that votes for this validator with --operator ADDRESS');
-  return operator;
-}
-
-/** The listening address, when it is one that others can dial. */
-async function ownAddresses(dir: string, nodeKey: string): Promise<string[]> {
-  const { host, port } = (await loadConfig({ dataDir: dir, env: process.env })).p2p;
-  if (host === '0.0.0.0' || host === '::') {
-    throw new QuorateError('USAGE', 'name where the others find this node with --address /ip4/HOST/tcp/PORT');
-  }
-  return [multiaddrOf({ host, port, nodeKey })];
-}
-
 async function show(file: string | undefined, options: ShowOptions): Promise<void> {
   if (options.descriptor === true) {
-    const result = await descriptor(requireDataDir(options), options);
-    const text = JSON.stringify(result, undefined, options.json === true ? 0 : 2);
-    if (options.out === undefined) return printLine(text);
-    await writeNewFile(options.out, text + '\n', 'public');
-    return remark(`written to ${options.out}`);
+    const result = await describeFolder(requireDataDir(options), options);
+    if (options.out !== undefined) {
+      await writeNewFile(options.out, descriptorText(result), 'public');
+      return remark(`written to ${options.out}`);
+    }
+    return options.json === true ? printJson(result) : printLine(descriptorText(result).trimEnd());
   }
   const path = file ?? join(requireDataDir(options), VALIDATOR_KEY_FILE);
   const summary = summarizeKey(await readKeyText(path), path);
   const privateKey = options.private === true ? await openShown(path, options) : undefined;
   const address = privateKey === undefined ? summary.address : privateKeyAddress(privateKey);
-  const nodeKey = summary.publicKey;
   const result = {
     address,
     file: path,
-    ...(nodeKey !== undefined && { nodeKey, peerId: peerIdOf(nodeKey) }),
+    ...publicPart(path, summary.publicKey),
     ...(privateKey !== undefined && { privateKey: toHex(privateKey) }),
   };
   if (options.json === true) printJson(result);
@@ -228,6 +174,12 @@ async function show(file: string | undefined, options: ShowOptions): Promise<voi
     printLine(
       pairs(Object.entries({ ...result, address: address === undefined ? 'not stated' : checksumAddress(address) })),
     );
+}
+
+/** A node's key is its name on the network. */
+function publicPart(path: string, key: string | undefined): Record<string, string> {
+  if (key === undefined) return {};
+  return basename(path) === NODE_KEY_FILE ? { nodeKey: key, peerId: peerIdOf(key) } : { publicKey: key };
 }
 
 async function openShown(path: string, options: ShowOptions): Promise<Bytes> {

@@ -1,18 +1,14 @@
 /** `quorate tx …`: sends a transaction and waits until it is final; shows one. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { fromHex, isHash } from '../../primitives/bytes.ts';
 import { QuorateError } from '../../primitives/errors.ts';
-import { privateKeyAddress } from '../../primitives/secp256k1.ts';
 import { formatCoins, parseAmount } from '../amount.ts';
 import { addressArgument, wholeNumber } from '../arguments.ts';
 import { newCommand, newGroup, withJson, withPassword, withRpc } from '../command.ts';
 import { EXIT_FAILURE } from '../exit-codes.ts';
-import { suggestedFees } from '../fees.ts';
-import { clearProgress, pairs, printJson, printLine, progress } from '../output.ts';
-import { bigQuantity, quantity, RpcClient, toQuantity } from '../rpc-client.ts';
-import { findSignerKey } from '../signer-key.ts';
-import { signTransaction } from '../transaction.ts';
+import { clearProgress, pairs, printJson, printLine } from '../output.ts';
+import { bigQuantity, quantity, RpcClient } from '../rpc-client.ts';
+import { type Receipt, requireSignerKey, sendTransaction, waitForReceipt } from '../send.ts';
 
 type SendOptions = {
   readonly to: string;
@@ -27,27 +23,6 @@ type SendOptions = {
   readonly json?: boolean;
 };
 
-type Receipt = Readonly<Record<'blockNumber' | 'blockHash' | 'status' | 'gasUsed' | 'effectiveGasPrice', string>>;
-
-/** Finality takes milliseconds; polling starts fast and slows down for a chain that stands still. */
-const POLL_FIRST_MS = 20;
-const POLL_MAX_MS = 500;
-const SAID_AFTER_MS = 1000;
-
-async function waitForReceipt(rpc: RpcClient, hash: string, timeoutS: number): Promise<Receipt> {
-  const start = Date.now();
-  for (let pause = POLL_FIRST_MS; ; pause = Math.min(POLL_MAX_MS, pause * 1.3)) {
-    const receipt = await rpc.call('eth_getTransactionReceipt', [hash]);
-    if (receipt !== null) return receipt as Receipt;
-    const waited = Date.now() - start;
-    if (waited > timeoutS * 1000) {
-      throw new QuorateError('TIMEOUT', `${hash} is not final after ${timeoutS} s; look again with quorate tx show`);
-    }
-    if (waited > SAID_AFTER_MS) progress(`waiting for ${hash} to be final`);
-    await sleep(pause);
-  }
-}
-
 function dataArgument(text: string | undefined): string {
   if (text !== undefined && fromHex(text) === undefined) {
     throw new QuorateError('USAGE', '--data is not hex; it begins with 0x and has an even number of digits');
@@ -60,28 +35,8 @@ async function send(options: SendOptions): Promise<void> {
   const value = parseAmount(options.value);
   const data = dataArgument(options.data);
   const rpc = new RpcClient(options.rpc);
-  const privateKey = await findSignerKey(options);
-  if (privateKey === undefined) {
-    throw new QuorateError('USAGE', 'no key to sign with: give --key FILE, or set QUORATE_PRIVATE_KEY');
-  }
-  const from = privateKeyAddress(privateKey);
-  const [chainId, nonce, gas, fees] = await Promise.all([
-    rpc.call('eth_chainId'),
-    options.nonce === undefined ? rpc.call('eth_getTransactionCount', [from, 'pending']) : toQuantity(options.nonce),
-    rpc.call('eth_estimateGas', [{ from, to, value: toQuantity(value), data }]),
-    suggestedFees(rpc),
-  ]);
-  const fields = {
-    chainId: quantity(chainId),
-    nonce: quantity(nonce),
-    gasLimit: quantity(gas),
-    to,
-    value,
-    data,
-    ...fees,
-  };
-  const { raw, hash } = signTransaction(fields, privateKey);
-  await rpc.call('eth_sendRawTransaction', [raw]);
+  const privateKey = await requireSignerKey(options);
+  const hash = await sendTransaction(rpc, { privateKey, to, value, data, nonce: options.nonce });
   if (!options.wait) {
     if (options.json === true) printJson({ hash });
     else printLine(hash);

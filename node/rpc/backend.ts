@@ -30,6 +30,8 @@ export type CallRequest = {
   readonly value: bigint;
   readonly data: Bytes;
   readonly gas: number;
+  /** Part of `gas` that the transaction costs before the call: its data and access list. */
+  readonly intrinsicGas: number;
 };
 
 /** `gasUsed` is the whole transaction's, the intrinsic part included. A revert carries its data. */
@@ -95,6 +97,9 @@ export type ViewChangeView = {
 /** Stops a listener; calling it again does nothing. */
 export type Unlisten = () => void;
 
+/** A method by its positional parameters; gives a plain JSON value or a promise of one. */
+export type Extension = (params: readonly unknown[]) => unknown;
+
 export interface Backend {
   readonly chainId: number;
   /** web3_clientVersion, as "quorate/v0.1.0/linux-x64/node20.19.0". */
@@ -148,7 +153,7 @@ export interface Backend {
    * Methods that need more than reads (xft_getEpoch, xft_getEvidence, xft_linearizableBlock, governance …), by full
    * name. The result must be plain JSON. A wrong parameter is answered by throwing RpcError from jsonrpc.ts.
    */
-  readonly extensions: ReadonlyMap<string, (params: readonly unknown[]) => unknown>;
+  readonly extensions: ReadonlyMap<string, Extension>;
 
   /** Every final block once, in height order, after its batch is written. */
   onFinal(listener: (final: FinalBlock) => void): Unlisten;

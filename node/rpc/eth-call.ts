@@ -80,8 +80,8 @@ function run(
   gas: number,
   at: StateAt,
 ): Extract<CallResult, { ok: true }> | undefined {
-  const { from, to, value, data } = call;
-  const result = orPruned(backend.call({ from, to, value, data, gas }, at), at);
+  const { from, to, value, data, intrinsicGas } = call;
+  const result = orPruned(backend.call({ from, to, value, data, gas, intrinsicGas }, at), at);
   if (result === undefined || result.ok) return result;
   throw new RpcError(
     EXECUTION_REVERTED,

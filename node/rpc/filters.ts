@@ -3,14 +3,13 @@
  * the last one, so a filter nobody polls costs nothing but its entry, which goes after five minutes. Only hashes of
  * pooled transactions are kept, in one ring for all.
  */
-import { randomBytes } from 'node:crypto';
-import { toHex } from '../../primitives/bytes.ts';
 import type { Hash, Height } from '../../primitives/ids.ts';
 import type { Backend, Unlisten } from './backend.ts';
 import { LIMIT_EXCEEDED, REFUSED, RpcError } from './jsonrpc.ts';
 import type { RpcLimits } from './limits.ts';
 import { type LogQuery, type LogServices, scanLogs } from './log-filter.ts';
 import { invalid } from './params.ts';
+import { randomId } from './random-id.ts';
 
 type Position =
   | { readonly kind: 'logs'; readonly query: LogQuery; next: Height }
@@ -106,7 +105,7 @@ export class Filters {
     if (this.#filters.size >= this.#limits.filtersMax) {
       throw new RpcError(LIMIT_EXCEEDED, `too many filters: at most ${this.#limits.filtersMax} on this node`);
     }
-    const id = toHex(randomBytes(16));
+    const id = randomId();
     this.#filters.set(id, { position, usedMs: this.#now(), turn: Promise.resolve() });
     return id;
   }

@@ -44,10 +44,23 @@ export function parseLogQuery(value: unknown, what: string): LogQuery {
   }
   return {
     ...parseCriteria(object, what),
-    from: given(fromBlock) ? parseBlockNumber(fromBlock, `${what}, fromBlock`) : undefined,
-    to: given(toBlock) ? parseBlockNumber(toBlock, `${what}, toBlock`) : undefined,
+    from: given(fromBlock) ? parseRangeEnd(fromBlock, `${what}, fromBlock`) : undefined,
+    to: given(toBlock) ? parseRangeEnd(toBlock, `${what}, toBlock`) : undefined,
     blockHash: given(blockHash) ? parseHash(blockHash, `${what}, blockHash`) : undefined,
   };
+}
+
+/** "0x", zeros, and a number; as long as one of 64 bits at most. */
+const PADDED = /^0x0+(?=[0-9a-fA-F])/;
+const PADDED_CHARS_MAX = 18;
+
+/**
+ * MetaMask pads the block numbers of its log filters to whole bytes ("0x0a"). Leading zeros, which are refused in all
+ * other quantities, are taken here: a page behind a wallet that is refused loses logs without a word.
+ */
+function parseRangeEnd(value: unknown, what: string): BlockParam {
+  const padded = typeof value === 'string' && value.length <= PADDED_CHARS_MAX;
+  return parseBlockNumber(padded ? value.replace(PADDED, '0x') : value, what);
 }
 
 function parseCriteria(object: Readonly<Record<string, unknown>>, what: string): LogCriteria {

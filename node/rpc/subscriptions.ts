@@ -2,15 +2,14 @@
  * eth_subscribe: newHeads, logs, newPendingTransactions, and XFT's own xft_finality and xft_views. Only final blocks are
  * told, each once, in height order. A notification is made to text once per kind, whatever the number of listeners.
  */
-import { randomBytes } from 'node:crypto';
 import type { Transaction } from '../../ledger/transaction.ts';
-import { toHex } from '../../primitives/bytes.ts';
 import type { Backend, FinalBlock, Unlisten } from './backend.ts';
 import { headerJson, transactionJson } from './format.ts';
 import { LIMIT_EXCEEDED, METHOD_NOT_FOUND, notificationText, RpcError } from './jsonrpc.ts';
 import type { RpcLimits } from './limits.ts';
 import { blockLogs, type LogCriteria, parseLogQuery } from './log-filter.ts';
 import { parseBoolean } from './params.ts';
+import { randomId } from './random-id.ts';
 import { firstLogs } from './receipt-cache.ts';
 
 /** A connection that can be told something. */
@@ -65,7 +64,7 @@ export class SubscriptionHub {
         `too many subscriptions: at most ${this.#limits.subscriptionsMax} on this node`,
       );
     }
-    const subscription: Subscription = { id: toHex(randomBytes(16)), subscriber, topic, held: [] };
+    const subscription: Subscription = { id: randomId(), subscriber, topic, held: [] };
     this.#byId.set(subscription.id, subscription);
     this.#bySubscriber.set(subscriber, mine.add(subscription));
     const kind = this.#kinds.get(topic.kind);

@@ -10,6 +10,7 @@ import type { Bytes } from '../../primitives/ids.ts';
 import { nodeDisk, type WalFs } from './disk.ts';
 import { readSegment } from './recovery.ts';
 import type { SegmentHeader, WalIdentity } from './segment.ts';
+import { RESERVE_BYTES } from './segment-file.ts';
 import { newestSegment, type SegmentStore } from './segment-store.ts';
 import { type Wal, type WalTimer, WriteAheadLog } from './wal.ts';
 
@@ -39,6 +40,7 @@ export type OpenOptions = {
   readonly fs?: WalFs;
   readonly random?: (length: number) => Bytes;
   readonly timer?: WalTimer;
+  readonly reserveBytes?: number;
 };
 
 const realTimer: WalTimer = (callback, delayMs) => {
@@ -48,8 +50,8 @@ const realTimer: WalTimer = (callback, delayMs) => {
 
 /** Undefined when the log is gone: a lost disk. Throws LOG_DAMAGED, KEY_MISMATCH, GENESIS_MISMATCH or DISK_FAILED. */
 export async function openWal(options: OpenOptions): Promise<OpenedWal | undefined> {
-  const { directory, fs = nodeDisk, random = (length) => randomBytes(length) } = options;
-  const store: SegmentStore = { fs, directory, random };
+  const { directory, fs = nodeDisk, random = (length) => randomBytes(length), reserveBytes = RESERVE_BYTES } = options;
+  const store: SegmentStore = { fs, directory, random, reserveBytes };
   try {
     const names = await fs.list(directory);
     const newest = newestSegment(store, names ?? []);

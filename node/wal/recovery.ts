@@ -6,6 +6,10 @@
  * was written when the bad one had already been reported durable, a promise is damaged. If none was, the bad bytes are
  * the write that was under way when the process or the machine stopped, or cannot be told from it (proved undecidable in
  * that paper): a torn tail, about which peers are asked before it is cut (consensus.md section 7).
+ *
+ * Behind the records there may be reserved space (segment-file.ts). A write into it that was under way can have reached
+ * the disk in any of its sectors, the first ones missing too: so not the first bytes decide whether there is a tail, but
+ * every byte up to the end of the file.
  */
 import { equalBytes } from '../../primitives/bytes.ts';
 import type { Bytes } from '../../primitives/ids.ts';
@@ -19,6 +23,7 @@ import {
   type SegmentHeader,
   saltChecksum,
 } from './segment.ts';
+import { fillerStart } from './segment-file.ts';
 
 export type SegmentReading =
   | { readonly verdict: 'damaged'; readonly reason: string }
@@ -27,8 +32,6 @@ export type SegmentReading =
       readonly header: SegmentHeader;
       /** Payloads, snapshot first; views into the bytes read. */
       readonly records: readonly Bytes[];
-      /** Bytes behind the last good record. */
-      readonly tornBytes: number;
     };
 
 /** Reads what can be relied on from a segment's bytes. */
@@ -56,17 +59,23 @@ export function readSegment(bytes: Bytes): SegmentReading {
   if (records.length < header.snapshotRecords) {
     return { verdict: 'damaged', reason: `record ${sequence} of its snapshot is not readable` };
   }
-  if (at === buffer.length) return { verdict: 'clean', header, records, tornBytes: 0 };
-  const witness = laterWitness(buffer, at, salt, sequence);
+  const unused = fillerStart(buffer, header.salt);
+  if (at >= unused) return { verdict: 'clean', header, records };
+  const witness = laterWitness(buffer, { from: at, to: unused }, salt, sequence);
   if (witness !== undefined) {
     return { verdict: 'damaged', reason: `record ${sequence} is not readable, record ${witness} behind it is` };
   }
-  return { verdict: 'torn', header, records, tornBytes: buffer.length - at };
+  return { verdict: 'torn', header, records };
 }
 
-/** An intact record behind `from` that was written when `sequence` had been reported durable: its sequence number. */
-function laterWitness(bytes: Buffer, from: number, salt: number, sequence: number): number | undefined {
-  for (let at = from; at + RECORD_HEADER_BYTES <= bytes.length; at++) {
+/** An intact record between two offsets that was written when `sequence` had been reported durable: its sequence number. */
+function laterWitness(
+  bytes: Buffer,
+  where: { readonly from: number; readonly to: number },
+  salt: number,
+  sequence: number,
+): number | undefined {
+  for (let at = where.from; at < where.to; at++) {
     const header = readRecordHeader(bytes, at, salt);
     if (!header) continue;
     // The header alone is proof: its checksum is salted, and its own payload may be the part that was torn.

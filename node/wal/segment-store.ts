@@ -6,14 +6,17 @@
 import { join } from 'node:path';
 import { concat } from '../../primitives/bytes.ts';
 import type { Bytes } from '../../primitives/ids.ts';
-import type { WalFile, WalFs } from './disk.ts';
+import type { WalFs } from './disk.ts';
 import { chainHash, encodeRecord, encodeSegmentHeader, type SegmentHeader, saltChecksum } from './segment.ts';
+import { filler, reservedLength, SegmentFile } from './segment-file.ts';
 
 export type SegmentStore = {
   readonly fs: WalFs;
   readonly directory: string;
   /** Fresh unpredictable bytes. */
   readonly random: (length: number) => Bytes;
+  /** RESERVE_BYTES, or less in a test. */
+  readonly reserveBytes: number;
 };
 
 const SEGMENT_NAME = /^(\d{16})\.wal$/;
@@ -33,28 +36,30 @@ export function newestSegment(
   return newest < 0 ? undefined : { path: join(store.directory, segmentName(newest)), segment: newest };
 }
 
-/** Creates a segment that begins with `payloads`, durable when this resolves, and removes every other one. */
+/** Creates a segment that begins with `payloads`, durable with its reserved space when this resolves, and removes every other one. */
 export async function writeSegment(
   store: SegmentStore,
   header: SegmentHeader,
   payloads: readonly Bytes[],
-): Promise<{ file: WalFile; previous: Bytes }> {
-  const { fs, directory } = store;
+): Promise<{ file: SegmentFile; previous: Bytes }> {
+  const { fs, directory, reserveBytes } = store;
   const name = segmentName(header.segment);
   const others = (await fs.list(directory)) ?? [];
   // Left by a crash in the middle of this function: never complete, never read.
   for (const other of others) if (other.endsWith(UNFINISHED)) await fs.remove(join(directory, other));
   const { data, previous } = encodeSegment(header, payloads);
+  const end = data.length;
+  const length = reservedLength(end, reserveBytes);
   const file = await fs.create(join(directory, name + UNFINISHED));
   await new Promise<void>((resolve, reject) => {
-    file.append(data, (error) => (error ? reject(error) : resolve()));
+    file.write(0, concat(data, filler(header.salt, end, length)), (error) => (error ? reject(error) : resolve()));
   });
   await fs.rename(join(directory, name + UNFINISHED), join(directory, name));
   await fs.syncDirectory(directory);
   const older = others.filter((other) => SEGMENT_NAME.test(other));
   for (const other of older) await fs.remove(join(directory, other));
   if (older.length > 0) await fs.syncDirectory(directory);
-  return { file, previous };
+  return { file: new SegmentFile(file, { salt: header.salt, reserveBytes, end, length }), previous };
 }
 
 function encodeSegment(header: SegmentHeader, payloads: readonly Bytes[]): { data: Bytes; previous: Bytes } {

@@ -1,5 +1,6 @@
 /**
- * The bytes of one segment of the write-ahead log (consensus.md section 10): a header, then records. Every field is big-endian.
+ * The bytes of one segment of the write-ahead log (consensus.md section 10): a header, then records, then reserved space
+ * (segment-file.ts). Every field is big-endian.
  *
  *   header  magic 8 · version 4 · segment number 8 · first sequence 8 · snapshot records 4 · flags 4 · incarnation 16 ·
  *           salt 16 · genesis hash 32 · validator 20 · CRC 4

@@ -1,7 +1,7 @@
 /**
  * The write-ahead log of promises and blocks (consensus.md section 10): what this validator signs is in here, durably,
  * before the signature leaves. Group commit: everything queued while a write was under way goes out in the next one, so
- * the cost is one write and one fdatasync per group, however many records it holds.
+ * the cost is one synced write per group, however many records it holds.
  *
  * A failed write or sync is final. After it the kernel may show content the disk does not have and a second fsync
  * reports success (ATC'20, "Can Applications Recover from fsync Failures?"), so nothing is retried and nothing more is
@@ -9,18 +9,23 @@
  */
 import { assert, QuorateError } from '../../primitives/errors.ts';
 import type { Bytes } from '../../primitives/ids.ts';
-import type { WalFile } from './disk.ts';
 import { chainHash, encodeRecord, type RecordType, type SegmentHeader, saltChecksum } from './segment.ts';
+import type { SegmentFile } from './segment-file.ts';
 import { type SegmentStore, writeSegment } from './segment-store.ts';
 
 /** The log as its owner sees it. */
 export interface Wal {
   /**
-   * Queues records and returns the sequence number of the last one. With `sync` they are written at once; without, with
+   * Queues records and returns the sequence number of the last one. With `sync` they are written at the end of this turn; without, with
    * the next that are, or after LAZY_MS. Durable only when `onDurable` has named the number. Payloads are not copied:
    * leave them unchanged until then.
    */
   append(records: readonly Bytes[], options: { readonly sync: boolean }): number;
+  /**
+   * Begins the write of what somebody waits for. Without this it begins when the caller's turn of the event loop ends;
+   * called when a step is done it takes all of the step's records, and the disk works while the turn goes on.
+   */
+  flush(): void;
   /** Called with ever greater sequence numbers: every record up to it survives any crash. */
   onDurable(listener: (sequence: number) => void): void;
   /**
@@ -65,7 +70,7 @@ export class WriteAheadLog implements Wal {
 
   /** Per segment, written by `begin`. */
   private header: SegmentHeader;
-  private file: WalFile | undefined;
+  private file: SegmentFile | undefined;
   private salt = 0;
 
   /** Per record: assigned at append, written, and durable sequence numbers; the hash the next record names. */
@@ -108,6 +113,10 @@ export class WriteAheadLog implements Wal {
     }
     this.schedule(options.sync);
     return this.nextSequence - 1;
+  }
+
+  flush(): void {
+    if (this.urgent) this.write();
   }
 
   rotate(snapshot: readonly Bytes[]): number {
@@ -190,10 +199,10 @@ export class WriteAheadLog implements Wal {
     if (this.urgent) return;
     this.urgent = true;
     // A microtask later: whatever the same step of the caller appends goes into the same write.
-    if (!this.busy) queueMicrotask(() => this.flush());
+    if (!this.busy) queueMicrotask(() => this.write());
   }
 
-  private flush(): void {
+  private write(): void {
     const first = this.queue[0];
     if (this.busy || this.status !== 'open' || first === undefined) return;
     this.busy = true;
@@ -238,8 +247,19 @@ export class WriteAheadLog implements Wal {
       this.durable = this.written;
       for (const listener of this.listeners) listener(this.durable);
     }
-    if (this.urgent) this.flush();
+    if (this.urgent) this.write();
+    else this.reserve();
     if (!this.busy && this.queue.length === 0) this.onIdle?.();
+  }
+
+  /**
+   * Makes room for records to come, while nobody waits. Never beside another write: of two on one file the first to fail
+   * takes the error, and the other would be reported durable.
+   */
+  private reserve(): void {
+    if (this.busy || this.onIdle !== undefined || this.file?.isShort !== true) return;
+    this.busy = true;
+    this.file.reserve((error) => (error ? this.fail(error) : this.finish()));
   }
 
   private fail(cause: unknown): void {

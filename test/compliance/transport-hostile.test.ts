@@ -2,22 +2,25 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { encodeAddressRecord, encodeAsk, signAddressRecord } from '../../p2p/address-record.ts';
 import { encodeFrame } from '../../p2p/frame.ts';
-import { encodeHello, HELLO_PROTOCOL } from '../../p2p/hello.ts';
+import { encodeHello, HELLO_PROTOCOL, HELLO_VERSION } from '../../p2p/hello.ts';
 import { createLibp2pTransport } from '../../p2p/libp2p-transport.ts';
 import { createNode, type Libp2pNode, startNode } from '../../p2p/node-factory.ts';
-import { peerIdOfPrivateKey } from '../../p2p/peers.ts';
+import { nodeKeyOfPeerId, peerIdOfPrivateKey } from '../../p2p/peers.ts';
 import { CHANNELS, type Channel } from '../../p2p/transport.ts';
 import { randomPrivateKey } from '../../primitives/secp256k1.ts';
-import { Cluster, GENESIS, linked, type Member, numbered, until } from './transport-cluster.ts';
+import { Cluster, GENESIS, linked, type Member, numbered, range, until } from './transport-cluster.ts';
 
 const HELLO = 1;
 const READY = 2;
 const PING = 3;
 const PONG = 4;
+const ADDRESS = 6;
+const ASK = 7;
 const DATA = 16;
 const listen = { host: '127.0.0.1', port: 0 };
-const greeting = encodeHello({ version: 1, chainId: 1337, genesisHash: GENESIS, role: 'validator' });
+const greeting = encodeHello({ version: HELLO_VERSION, chainId: 1337, genesisHash: GENESIS, role: 'validator' });
 
 function protocol(channel: Channel): string {
   return `/quorate/${GENESIS.slice(2, 18)}/${channel}/1`;
@@ -111,10 +114,12 @@ describe('a peer that breaks the protocol', () => {
     ['random bytes instead of a hello', Uint8Array.from({ length: 4000 }, (_, i) => (i * 37) & 0xff), 'malformed data'],
     ['a hello that is not RLP', encodeFrame(HELLO, new Uint8Array(10).fill(0xff)), 'malformed hello'],
     ['a hello longer than allowed', encodeFrame(HELLO, new Uint8Array(5000)), 'malformed data: frame of 5000 bytes'],
-    ['a hello of another version', encodeFrame(HELLO, Uint8Array.of(0xc1, 0x02)), 'network protocol version 2'],
+    ['a hello of another version', encodeFrame(HELLO, Uint8Array.of(0xc1, 0x01)), 'network protocol version 1'],
     ['READY before hello', encodeFrame(READY, new Uint8Array(0)), 'malformed data: ready out of turn'],
     ['a malformed ping', encodeFrame(PING, new Uint8Array(3)), 'malformed data: ping'],
     ['a malformed pong', encodeFrame(PONG, new Uint8Array(9)), 'malformed data: pong'],
+    ['an address record before hello', encodeFrame(ADDRESS, new Uint8Array(9)), 'malformed data: address: out of turn'],
+    ['a request for addresses before hello', encodeFrame(ASK, new Uint8Array(9)), 'malformed data: ask: out of turn'],
     ['data on the control stream', encodeFrame(DATA, new Uint8Array(9)), 'malformed data: frame of unknown type 16'],
   ])('%s costs it the connection', async (_name, bytes, reason) => {
     await rogue.openControl();
@@ -142,6 +147,46 @@ describe('a peer that breaks the protocol', () => {
     await until(() => expect(victim.ups).toContain(rogue.self));
     rogue.channels.get('consensus')!.send(bytes);
     await expectDropped(reason);
+  });
+
+  const domain = { chainId: 1337, genesisHash: GENESIS };
+  const forged = () => {
+    const signed = signAddressRecord({ sequence: 1, addresses: ['/ip4/127.0.0.1/tcp/1'] }, rogue.key, domain);
+    return { ...signed, nodeKey: nodeKeyOfPeerId(friend.self)!, sequence: Number.MAX_SAFE_INTEGER };
+  };
+  const ofOtherChain = () => signAddressRecord({ sequence: 1, addresses: [] }, rogue.key, { ...domain, chainId: 1 });
+
+  test.each<[string, () => Uint8Array, string]>([
+    [
+      'a forged address record',
+      () => encodeFrame(ADDRESS, encodeAddressRecord(forged())),
+      'did not sign for this chain',
+    ],
+    ['one of another chain', () => encodeFrame(ADDRESS, encodeAddressRecord(ofOtherChain())), 'did not sign for this'],
+    ['one that is none', () => encodeFrame(ADDRESS, new Uint8Array(40)), 'malformed data: address: trailing bytes'],
+    ['a request for nothing', () => encodeFrame(ASK, Uint8Array.of(0xc0)), 'malformed data: ask: request'],
+  ])('%s costs it the link', async (_name, bytes, reason) => {
+    await rogue.becomePeer();
+    await until(() => expect(victim.ups).toContain(rogue.self));
+    rogue.control.send(bytes());
+    await expectDropped(reason);
+  });
+
+  test('addresses of strangers, of itself a hundred times, and requests do not cost it the link', async () => {
+    await rogue.becomePeer();
+    await until(() => expect(victim.ups).toContain(rogue.self));
+    const stranger = signAddressRecord({ sequence: 1, addresses: [] }, randomPrivateKey(), domain);
+    rogue.control.send(encodeFrame(ADDRESS, encodeAddressRecord(stranger)));
+    for (const sequence of range(100)) {
+      const own = signAddressRecord({ sequence, addresses: [`/ip4/127.0.0.1/tcp/${sequence + 1}`] }, rogue.key, domain);
+      rogue.control.send(encodeFrame(ADDRESS, encodeAddressRecord(own)));
+    }
+    rogue.control.send(encodeFrame(ASK, encodeAsk([nodeKeyOfPeerId(friend.self)!])));
+    rogue.channels.get('sync')!.send(encodeFrame(DATA, numbered(7)));
+    await until(() => expect(victim.received.filter((frame) => frame.from === rogue.self).length).toBe(1));
+    await until(() => expect(victim.said(`addresses of ${rogue.self}`).length).toBeGreaterThan(0));
+    expect([...victim.transport.connected()].sort()).toEqual([friend.self, rogue.self].sort());
+    expect(friend.downs).toEqual([]);
   });
 
   test('a channel stream that is reset costs it the link', async () => {

@@ -247,12 +247,102 @@ describe.each(KINDS)('transport over $name', ({ network }) => {
     former.transport.setPeers([a!.address(), { ...former.address(), standing: 'admitted' }]);
     await linked(a!, former);
     expect(a!.transport.stats()).toMatchObject([{ peer: former.self, role: 'observer' }]);
+    let round = 0;
     await until(() => {
-      a!.transport.publish('blocks', numbered(a!.events.length, 16));
+      a!.transport.publish('blocks', numbered(++round, 16));
       expect(former.gossip.length).toBeGreaterThan(0);
     });
     a!.transport.setPeers([a!.address()]);
     await until(() => expect(former.downs.length).toBe(1));
+  });
+
+  test('a candidate that becomes a validator keeps its links, and is one from then on', async () => {
+    const [a, b] = await cluster.validators(2);
+    const candidate = cluster.member({ validators: [a!.address(), b!.address()] });
+    await candidate.transport.start();
+    const present = [a!.address(), b!.address()];
+    for (const member of [a!, b!, candidate]) {
+      member.transport.setPeers([...present, { ...candidate.address(), standing: 'admitted' }]);
+    }
+    await linked(a!, b!, candidate);
+    expect(a!.transport.stats().find(({ peer }) => peer === candidate.self)).toMatchObject({ role: 'observer' });
+    let round = 0;
+    // Each learns of the new set at another time; what goes around meanwhile arrives.
+    for (const member of [a!, candidate, b!]) {
+      member.transport.setPeers([...present, candidate.address()]);
+      const before = a!.gossip.length;
+      await until(() => {
+        b!.transport.publish('transactions', numbered(++round, 16));
+        expect(a!.gossip.length).toBeGreaterThan(before);
+      });
+    }
+    await until(() => {
+      a!.transport.publish('transactions', numbered(++round, 16));
+      expect(candidate.gossip.some(({ topic }) => topic === 'transactions')).toBe(true);
+    });
+    for (const member of [a!, b!, candidate]) {
+      expect(member.transport.stats().map(({ role, up, reconnects }) => ({ role, up, reconnects }))).toEqual(
+        range(2).map(() => ({ role: 'validator', up: true, reconnects: 0 })),
+      );
+      expect(member.downs).toEqual([]);
+    }
+  });
+
+  test('a validator that becomes a former member keeps its links, as an observer', async () => {
+    const members = await cluster.validators(3);
+    const [a, b, leaving] = members;
+    await linked(...members);
+    for (const member of members) {
+      member.transport.setPeers([a!.address(), b!.address(), { ...leaving!.address(), standing: 'admitted' }]);
+    }
+    let round = 0;
+    await until(() => {
+      a!.transport.publish('blocks', numbered(++round, 16));
+      expect(leaving!.gossip.some(({ topic }) => topic === 'blocks')).toBe(true);
+    });
+    expect(a!.transport.stats().find(({ peer }) => peer === leaving!.self)).toMatchObject({
+      role: 'observer',
+      up: true,
+    });
+    expect(a!.transport.send(leaving!.self, 'consensus', numbered(1))).toBe(true);
+    await until(() => expect(leaving!.on('consensus').map(indexOf)).toEqual([1]));
+    for (const member of members) expect(member.downs).toEqual([]);
+    for (const member of members) expect(member.ups).toHaveLength(2);
+  });
+
+  test('one of many leaves and comes back: its links go and return, the others are not touched', async () => {
+    const members = await cluster.validators(3);
+    const [a, b, leaving] = members;
+    await linked(...members);
+    for (const member of [a!, b!]) member.transport.setPeers([a!.address(), b!.address()]);
+    await until(() => expect(leaving!.downs).toHaveLength(2));
+    expect(leaving!.transport.connected()).toEqual([]);
+    acquaint(members);
+    await linked(...members);
+    expect(a!.downs.map(({ peer }) => peer)).toEqual([leaving!.self]);
+    expect(a!.ups.filter((peer) => peer === b!.self)).toHaveLength(1);
+  });
+
+  test('the same set given again and again changes nothing', async () => {
+    const members = await cluster.validators(3);
+    await linked(...members);
+    for (const _ of range(50)) acquaint(members);
+    for (const index of range(20)) members[0]!.transport.send(members[1]!.self, 'consensus', numbered(index));
+    await until(() => expect(members[1]!.on('consensus').map(indexOf)).toEqual(range(20)));
+    for (const member of members) expect([member.ups.length, member.downs.length]).toEqual([2, 0]);
+  });
+
+  test('an admitted peer that does not dial is dialled when the set says so', async () => {
+    const [a] = await cluster.validators(1);
+    const candidate = cluster.member({ validators: [{ peer: a!.self, standing: 'admitted', addresses: [] }] });
+    await candidate.transport.start();
+    a!.transport.setPeers([a!.address(), { ...candidate.address(), standing: 'admitted', dialled: true }]);
+    await linked(a!, candidate);
+    expect(a!.transport.stats()).toMatchObject([{ peer: candidate.self, role: 'observer', up: true }]);
+    a!.transport.setPeers([a!.address(), { ...candidate.address(), standing: 'admitted' }]);
+    expect(a!.transport.send(candidate.self, 'sync', numbered(4))).toBe(true);
+    await until(() => expect(candidate.on('sync').map(indexOf)).toEqual([4]));
+    expect(candidate.downs).toEqual([]);
   });
 
   test('a handler that throws costs the link, which comes back, and is logged', async () => {

@@ -1,7 +1,7 @@
 /** Accounts that send: their keys, and transfers signed by them. */
 import { SigningKey, Wallet } from 'ethers';
-import { signTransaction } from '../../cli/transaction.ts';
 import { fromHex } from '../../primitives/bytes.ts';
+import { signTransaction } from '../../primitives/sign-transaction.ts';
 import type { AccountLine } from './devnet.ts';
 import type { Rpc } from './rpc.ts';
 import { until } from './until.ts';

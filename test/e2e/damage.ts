@@ -1,6 +1,8 @@
 /** Damage to files, as bad disks and careless hands do it, and the way back. */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeSegmentHeader } from '../../node/wal/segment.ts';
+import { fillerStart } from '../../node/wal/segment-file.ts';
 
 /** Inverts one bit of a file. */
 export function flipBit(path: string, offset: number): void {
@@ -34,4 +36,12 @@ export function newestSegment(dataDir: string): string {
   const newest = names.sort().at(-1);
   if (newest === undefined) throw new Error(`${folder} holds no segment`);
   return join(folder, newest);
+}
+
+/** How much of a segment is written: space is reserved behind its records. */
+export function writtenBytes(path: string): number {
+  const bytes = readFileSync(path);
+  const header = decodeSegmentHeader(bytes);
+  if (typeof header === 'string') throw new Error(`${path} is no segment: ${header}`);
+  return fillerStart(bytes, header.salt);
 }

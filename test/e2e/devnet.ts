@@ -35,6 +35,7 @@ export type DevnetLine = {
 
 export type Status = {
   readonly role: 'primary' | 'follower' | 'passive' | 'observer';
+  readonly epoch: number;
   readonly view: number;
   readonly primary: string;
   readonly group: readonly string[];

@@ -18,23 +18,35 @@ export class FinalWatch {
   readonly finalAt = new Map<string, number>();
   readonly contradictions: string[] = [];
   readonly #byHeight = new Map<number, string>();
-  readonly #loops: Promise<void>[];
+  readonly #loops: Promise<void>[] = [];
+  /** The highest block seen of each node. */
+  readonly #seen = new Map<Rpc, number>();
   #stopped = false;
 
   constructor(rpcs: readonly Rpc[]) {
-    this.#loops = rpcs.map((rpc) => this.#follow(rpc));
+    for (const rpc of rpcs) this.follow(rpc);
+  }
+
+  /** Watches one more node. */
+  follow(rpc: Rpc): void {
+    this.#loops.push(this.#follow(rpc));
+  }
+
+  /** A node that is about to lose its blocks may show them again from the first. */
+  forget(rpc: Rpc): void {
+    this.#seen.delete(rpc);
   }
 
   async #follow(rpc: Rpc): Promise<void> {
-    let seen = -1;
     while (!this.#stopped) {
       try {
         const height = await rpc.blockNumber(POLL_TIMEOUT_MS);
+        const seen = this.#seen.get(rpc) ?? -1;
         if (height < seen) this.contradictions.push(`${rpc.url} went back from block ${seen} to ${height}`);
         if (height > seen) {
           const from = Math.max(seen + 1, height - 500);
           for (const block of await blocksOf(rpc, from, height)) this.#take(rpc, block);
-          seen = height;
+          this.#seen.set(rpc, height);
         }
       } catch {
         // Down, or coming up: that is what these tests are about.

@@ -87,7 +87,5 @@ test('after all that: nothing acknowledged is lost, nothing final has changed, a
   const chain = await endLoad(devnet, run);
   report(`${load.sent} transfers in ${chain.length} blocks, ${load.refusals.length} refusals`);
   expect(load.sent).toBeGreaterThan(500);
-  // A node that has just come back may refuse what lies far ahead of its state, and says so: nothing is acknowledged by
-  // it, and the sender goes on elsewhere. No other reason is a good one.
-  expect(load.refusals.filter((reason) => !/behind a nonce gap/.test(reason))).toEqual([]);
+  expect(load.refusals).toEqual([]);
 });

@@ -6,11 +6,14 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-const P2P_OFFSET = 21_755;
-const METRICS_OFFSET = 1000;
+export const P2P_OFFSET = 21_755;
+export const METRICS_OFFSET = 1000;
 const FIRST = 2000;
 const LAST = 10_900;
 const ATTEMPTS_MAX = 200;
+/** Ports of other protocols that `fetch` refuses to speak to (Fetch standard, "bad port"), as far as they are in range. */
+const NEVER_FETCHED = new Set([2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6679, 6697, 10_080]);
+for (let irc = 6665; irc <= 6669; irc++) NEVER_FETCHED.add(irc);
 
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -27,6 +30,7 @@ export async function freeBasePort(nodes: number): Promise<number> {
     const ports = [0, METRICS_OFFSET, P2P_OFFSET].flatMap((offset) =>
       Array.from({ length: nodes }, (_, index) => base + offset + index),
     );
+    if (ports.some((port) => NEVER_FETCHED.has(port))) continue;
     const free = await Promise.all(ports.map(isFree));
     if (free.every(Boolean)) return base;
   }

@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { transfer, untilFinal } from './accounts.ts';
 import { agreedChain, blocksOf, untilLevel } from './agreement.ts';
-import { flipBit, keepCopy, newestSegment } from './damage.ts';
+import { flipBit, keepCopy, newestSegment, writtenBytes } from './damage.ts';
 import { Devnet, Node, type Status, temporaryFolder } from './devnet.ts';
 import { run } from './processes.ts';
 import { report } from './report.ts';
@@ -141,35 +141,42 @@ test('nodes of different genesis do not talk, and both say why', async () => {
   await expectGoodAgain();
 });
 
-test('the guard folder is gone: it follows as a learner, says so, and its signature does not come back', async () => {
-  await devnet.kill(VICTIM);
-  const copy = keepCopy(join(devnet.dataDir(VICTIM), 'guard'));
+test('the guard folder is gone: it follows, says so, and signs again only in a new epoch that takes it in', async () => {
+  const { epoch } = await devnet.status(0);
+  const other = 1;
+  await devnet.kill(VICTIM, other);
   rmSync(join(devnet.dataDir(VICTIM), 'guard'), { recursive: true });
   const node = await devnet.restart(VICTIM);
-  await sendSome(5);
-  await agreedChain(devnet.rpcs);
-  expect(await devnet.status(VICTIM)).toMatchObject({ phase: 'learner', role: 'observer' });
-  expect(node.log).toMatch(/ERROR .*log .* is gone.*signs nothing/);
+  expect(node.log).toMatch(/ERROR .*log .* is gone.*signs again in an epoch that takes it in anew/);
   // Alone with it no other validator can make anything final: it must not lend its name.
-  const follower = await devnet.withRole('follower');
-  const primary = await devnet.withRole('primary');
-  await devnet.kill(follower);
-  const before = await devnet.rpc(primary).blockNumber();
+  const before = await devnet.rpc(0).blockNumber();
   const [from, to] = devnet.line.accounts;
   const { raw, hash } = transfer(from!, { chainId: 1337, nonce: nonce++, to: to!.address, value: 1n });
-  await devnet.rpc(primary).call('eth_sendRawTransaction', [raw]);
+  await devnet.rpc(0).call('eth_sendRawTransaction', [raw]);
   await sleep(6000);
-  expect(await devnet.rpc(primary).blockNumber()).toBe(before);
+  expect(await devnet.rpc(0).blockNumber()).toBe(before);
   expect(await devnet.rpc(VICTIM).blockNumber()).toBe(before);
-  await devnet.restart(follower);
+  expect(await devnet.status(VICTIM)).toMatchObject({ phase: 'learner', role: 'observer', epoch });
+  await devnet.restart(other);
   await untilFinal(devnet.rpc(VICTIM), [hash]);
-  await devnet.kill(VICTIM);
-  copy.restore();
-  copy.discard();
+  await until('it signs again', async () => (await devnet.status(VICTIM)).phase === 'running');
+  expect(await devnet.status(VICTIM)).toMatchObject({ epoch: epoch + 1 });
+  await devnet.kill(other);
+  await sendSome(2);
+  const newest = await devnet.rpc(0).call('xft_getFinalityProof', [await devnet.rpc(0).call('eth_blockNumber')]);
+  expect(newest).toMatchObject({
+    epoch: epoch + 1,
+    signatures: expect.arrayContaining([
+      expect.objectContaining({ validator: devnet.line.validators[VICTIM]!.address }),
+    ]) as unknown,
+  });
+  await devnet.restart(other);
+  await expectGoodAgain();
 });
 
 test('the store is gone: the node fetches the chain anew', async () => {
   const height = await untilLevel([devnet.rpc(0), devnet.rpc(1)]);
+  await devnet.kill(VICTIM);
   rmSync(join(devnet.dataDir(VICTIM), 'store'), { recursive: true });
   await devnet.restart(VICTIM);
   await until('it has caught up', async () => (await devnet.rpc(VICTIM).blockNumber()) >= height);
@@ -181,7 +188,7 @@ test('a flipped bit in the log: before the end it refuses to start, at the end i
   await devnet.kill(VICTIM);
   const copy = keepCopy(join(devnet.dataDir(VICTIM), 'guard'));
   const segment = newestSegment(devnet.dataDir(VICTIM));
-  const { size } = statSync(segment);
+  const size = writtenBytes(segment);
   flipBit(segment, Math.floor(size / 2));
   await expectRefusal(['--data-dir', devnet.dataDir(VICTIM)], /log .* is damaged .*must not sign/);
   copy.restore();

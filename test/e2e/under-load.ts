@@ -4,6 +4,7 @@ import { agreedChain, type BlockLine } from './agreement.ts';
 import type { Devnet } from './devnet.ts';
 import { FinalWatch } from './final-watch.ts';
 import { Load } from './load.ts';
+import type { Rpc } from './rpc.ts';
 import { until } from './until.ts';
 
 export type UnderLoad = { readonly load: Load; readonly watch: FinalWatch };
@@ -12,12 +13,15 @@ export type UnderLoad = { readonly load: Load; readonly watch: FinalWatch };
 const SENDERS = 12;
 const EVERY_MS = 50;
 
-export async function beginLoad(devnet: Devnet): Promise<UnderLoad> {
+export async function beginLoad(
+  devnet: Devnet,
+  { count = SENDERS, everyMs = EVERY_MS }: { readonly count?: number; readonly everyMs?: number } = {},
+): Promise<UnderLoad> {
   const { chainId, accounts } = devnet.line;
-  const senders = randomSenders(SENDERS);
+  const senders = randomSenders(count);
   await fund(devnet.rpc(0), accounts, senders, { chainId, value: COIN });
   const watch = new FinalWatch(devnet.rpcs);
-  const load = new Load({ rpcs: devnet.rpcs, chainId, senders, everyMs: EVERY_MS });
+  const load = new Load({ rpcs: devnet.rpcs, chainId, senders, everyMs });
   await untilMoreBlocks(watch, 10);
   return { load, watch };
 }
@@ -49,11 +53,14 @@ export async function untilBack(devnet: Devnet, index: number, timeoutMs = 60_00
  * Stops the load and holds the nodes to it: every transfer that a node took has a receipt on all of them, all blocks are
  * the same, nothing seen final before has changed. Returns the chain.
  */
-export async function endLoad(devnet: Devnet, { load, watch }: UnderLoad): Promise<BlockLine[]> {
+export async function endLoad(
+  { rpcs }: { readonly rpcs: readonly Rpc[] },
+  { load, watch }: UnderLoad,
+): Promise<BlockLine[]> {
   await load.stop();
   const hashes = [...load.accepted.keys()];
-  for (const rpc of devnet.rpcs) await untilFinal(rpc, hashes);
-  const chain = await agreedChain(devnet.rpcs);
+  for (const rpc of rpcs) await untilFinal(rpc, hashes);
+  const chain = await agreedChain(rpcs);
   await watch.stop();
   if (watch.contradictions.length > 0) throw new Error(watch.contradictions.join('; '));
   for (const { height, hash } of watch.blocks) {

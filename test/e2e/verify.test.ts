@@ -64,8 +64,8 @@ test('it fails when one record of any kind is changed or gone, and passes again 
     }
     return found;
   });
-  // Account nodes, blocks, marks, block hashes, proofs, receipts, undo records, transactions (ledger/records.ts).
-  expect([...kinds.keys()].sort()).toEqual(['a', 'b', 'm', 'n', 'p', 'r', 'u', 'x']);
+  // Account nodes, blocks, governance, marks, block hashes, proofs, receipts, undo records, transactions (ledger/records.ts).
+  expect([...kinds.keys()].sort()).toEqual(['a', 'b', 'g', 'm', 'n', 'p', 'r', 'u', 'x']);
   for (const [letter, records] of kinds) {
     const [key, value] = records[Math.floor(records.length / 2)]!;
     const changed = Buffer.from(value);

@@ -1,8 +1,7 @@
 /**
  * Bytes from a liar: real messages with bytes changed, cut, repeated, spliced, and with whole fields moved about. What
  * must hold for every one of them: no exception, a reason from a small set, and whatever is accepted is the one encoding
- * of what it says (a second one could be relayed under the same signature). The seed is fixed; FUZZ_SEED and FUZZ_CASES
- * change it for longer runs.
+ * of what it says (a second one could be relayed under the same signature).
  */
 import { describe, expect, it } from 'vitest';
 import { decodeCertificate, encodeCertificate } from '../../consensus/certificate-codec.ts';
@@ -12,9 +11,9 @@ import { toHex } from '../../primitives/bytes.ts';
 import { errorMessage, QuorateError } from '../../primitives/errors.ts';
 import { type RlpInput, type RlpItem, rlpDecode, rlpEncode } from '../../primitives/rlp.ts';
 import { SAMPLE_CERTIFICATES, SAMPLE_MESSAGES, SAMPLE_RECORDS } from '../unit/consensus/wire-samples.ts';
+import { FUZZ_RUNS, FUZZ_SEED } from './effort.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
-const CASES = Number(process.env['FUZZ_CASES'] ?? 200_000);
+const CASES = 200_000 * FUZZ_RUNS;
 const BOUNDS = { validators: 3 };
 /** What a reason may end in: none of it comes from the input, so reasons can be counted. */
 const PROBLEM =
@@ -111,7 +110,7 @@ function fuzz(
   cases: number,
   decode: (bytes: Uint8Array) => Outcome,
 ): { accepted: number; refused: number; reasons: Set<string> } {
-  const random = makeRandom(SEED);
+  const random = makeRandom(FUZZ_SEED);
   const donors = corpus.flatMap((bytes) => listsOf(rlpDecode(bytes)));
   const reasons = new Set<string>();
   let accepted = 0;
@@ -122,7 +121,7 @@ function fuzz(
     try {
       outcome = decode(bytes);
     } catch (error) {
-      throw new Error(`case ${i} of seed ${SEED}: ${errorMessage(error)} for ${toHex(bytes)}`);
+      throw new Error(`case ${i} of seed ${FUZZ_SEED}: ${errorMessage(error)} for ${toHex(bytes)}`);
     }
     if ('reason' in outcome) {
       refused++;
@@ -130,14 +129,14 @@ function fuzz(
     } else {
       accepted++;
       if (Buffer.compare(outcome.again, bytes) !== 0) {
-        throw new Error(`case ${i} of seed ${SEED}: a second encoding: ${toHex(bytes)}`);
+        throw new Error(`case ${i} of seed ${FUZZ_SEED}: a second encoding: ${toHex(bytes)}`);
       }
     }
   }
   return { accepted, refused, reasons };
 }
 
-describe(`consensus codec under fuzzing [seed=${SEED}]`, () => {
+describe(`consensus codec under fuzzing [seed=${FUZZ_SEED}]`, () => {
   it('messages: never throws, never takes a second encoding', () => {
     const corpus = Object.values(SAMPLE_MESSAGES).map(encodeMessage);
     const { accepted, refused, reasons } = fuzz(corpus, CASES, (bytes) => {
@@ -176,7 +175,7 @@ describe(`consensus codec under fuzzing [seed=${SEED}]`, () => {
   });
 
   it('noise: whatever the bytes, there is a reason or a message', () => {
-    const random = makeRandom(SEED + 1);
+    const random = makeRandom(FUZZ_SEED + 1);
     for (let i = 0; i < CASES / 4; i++) {
       const bytes = Uint8Array.from({ length: random(60) }, () =>
         random(3) === 0 ? pick(random, ODD_BYTES) : random(256),
@@ -185,7 +184,7 @@ describe(`consensus codec under fuzzing [seed=${SEED}]`, () => {
       const sound = result.ok
         ? Buffer.compare(encodeMessage(result.message), bytes) === 0
         : PROBLEM.test(result.reason);
-      if (!sound) throw new Error(`case ${i} of seed ${SEED}: ${JSON.stringify(result)} for ${toHex(bytes)}`);
+      if (!sound) throw new Error(`case ${i} of seed ${FUZZ_SEED}: ${JSON.stringify(result)} for ${toHex(bytes)}`);
     }
   });
 });

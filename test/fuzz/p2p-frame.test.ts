@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { encodeFrame, FrameParser } from '../../p2p/frame.ts';
-import { encodeHello, parseHello } from '../../p2p/hello.ts';
+import { encodeHello, HELLO_VERSION, parseHello } from '../../p2p/hello.ts';
 import { SendQueue } from '../../p2p/send-queue.ts';
 import type { Bytes } from '../../primitives/ids.ts';
 
@@ -113,7 +113,12 @@ test('any bytes parse as a hello or give a reason', async () => {
 });
 
 test('a hello with one byte changed still parses canonically or gives a reason', async () => {
-  const hello = encodeHello({ version: 1, chainId: 1337, genesisHash: '0x' + 'ab'.repeat(32), role: 'observer' });
+  const hello = encodeHello({
+    version: HELLO_VERSION,
+    chainId: 1337,
+    genesisHash: '0x' + 'ab'.repeat(32),
+    role: 'observer',
+  });
   await fc.assert(
     fc.property(fc.nat(hello.length - 1), fc.integer({ min: 1, max: 255 }), (at, flip) => {
       const bytes = Buffer.from(hello);

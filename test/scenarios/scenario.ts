@@ -3,41 +3,50 @@
  * script above a line of dashes and the golden transcript below it. The replicas are the production ones; nothing in
  * such a run is drawn but what the options fix, so the transcript is the same everywhere.
  */
+import { encodeCall, FUNCTIONS } from '../../ledger/governance/abi.ts';
+import type { Bytes } from '../../primitives/ids.ts';
+import { DEFAULT_POLICY } from '../../primitives/policy.ts';
 import { HOST } from '../simulation/host-process.ts';
+import { IDENTITIES } from '../simulation/keys.ts';
+import { proposeCall, setChange } from '../simulation/operators.ts';
 import type { Options } from '../simulation/options.ts';
-import { transaction } from '../simulation/transactions.ts';
+import { governanceCall, transaction } from '../simulation/transactions.ts';
 import { Transcript } from '../simulation/transcript.ts';
 import { World } from '../simulation/world.ts';
 
 type Step = { readonly atMs: number; readonly words: readonly string[] };
 export type Scenario = {
   readonly validators: number;
+  /** Machines that may be taken in later. */
+  readonly candidates: number;
   readonly steps: readonly Step[];
   readonly golden: readonly string[];
 };
 
 const RULE = '----';
 
-/** Lines: `n 3`, `at <ms> <action> …`, `until <ms>`, comments with #. */
+/** Lines: `n 3`, `candidates 2`, `at <ms> <action> …`, `until <ms>`, comments with #. */
 export function parseScenario(text: string): Scenario & { readonly script: string } {
   const lines = text.split('\n');
   const rule = lines.findIndex((line) => line.startsWith(RULE));
   const scriptLines = rule < 0 ? lines : lines.slice(0, rule);
   let validators = 3;
+  let candidates = 0;
   const steps: Step[] = [];
   for (const line of scriptLines) {
     const [word, first, ...rest] = line.split('#')[0]!.trim().split(/\s+/);
     if (word === 'n') validators = Number(first);
+    else if (word === 'candidates') candidates = Number(first);
     else if (word === 'at') steps.push({ atMs: Number(first), words: rest });
     else if (word === 'until') steps.push({ atMs: Number(first), words: [] });
     else if (word !== '') throw new Error(`no such line in a scenario: ${line}`);
   }
   const golden = rule < 0 ? [] : lines.slice(rule + 1).filter((line) => line !== '');
-  return { validators, steps, golden, script: scriptLines.join('\n').trimEnd() };
+  return { validators, candidates, steps, golden, script: scriptLines.join('\n').trimEnd() };
 }
 
 /** A network in which nothing happens by itself: 10 ms each way, 1 ms to the disk, Δ of 100 ms. */
-function quietOptions(validators: number): Options {
+function quietOptions(validators: number, candidates: number): Options {
   return {
     seed: 1,
     validators,
@@ -70,6 +79,18 @@ function quietOptions(validators: number): Options {
       logBytesMax: 1_000_000,
     },
     liars: undefined,
+    epochs: {
+      candidates,
+      policy: { ...DEFAULT_POLICY, rejoinIntervalSeconds: 1 },
+      // Nothing is proposed but what the script says.
+      proposeMs: Number.POSITIVE_INFINITY,
+      voteMs: Number.POSITIVE_INFINITY,
+      approveChance: 1,
+      sizeMin: 1,
+      sizeMax: validators + candidates,
+      gossip: false,
+      lossesMax: 1,
+    },
     tickMs: 10,
     safetyMs: 0,
     realCrypto: false,
@@ -82,16 +103,58 @@ function replicas(world: World, word: string | undefined): number[] {
   return (word ?? '').split(',').map((name) => Number(name.slice(1)));
 }
 
-function act(world: World, [action, subject, , object]: readonly string[], nonce: () => number): void {
+/** `+r3 -r1 r4>r2`: r3 is added, r1 removed, r4 takes the place of r2. */
+function changeOf(words: readonly string[]): Bytes {
+  const machine = (name: string): number => Number(name.replace(/^[+-]?r/, ''));
+  const add = words.filter((word) => word.startsWith('+')).map(machine);
+  const remove = words.filter((word) => word.startsWith('-')).map(machine);
+  const replace = words
+    .filter((word) => word.includes('>'))
+    .map((word): [number, number] => {
+      const [by, replaced] = word.split('>');
+      return [machine(replaced!), machine(by!)];
+    });
+  return proposeCall(setChange({ add, remove, replace }));
+}
+
+/** What an operator calls the governance contract with, through the own machine; undefined: it is no such action. */
+function callOf(action: string | undefined, words: readonly string[]): Bytes | undefined {
+  switch (action) {
+    case 'propose':
+      return changeOf(words);
+    case 'vote':
+      return encodeCall(FUNCTIONS.vote, { id: Number(words[0]), approve: true });
+    case 'reject':
+      return encodeCall(FUNCTIONS.vote, { id: Number(words[0]), approve: false });
+    case 'withdraw':
+      return encodeCall(FUNCTIONS.withdraw, { id: Number(words[0]) });
+    default:
+      return undefined;
+  }
+}
+
+type Nonces = { readonly client: () => number; readonly operator: (machine: number) => number };
+
+function act(world: World, words: readonly string[], nonces: Nonces): void {
+  const [action, subject, , object] = words;
   const { machines, network } = world;
   const subjects = replicas(world, subject);
+  const call = callOf(action, words.slice(2));
   const others = (index: number): number[] =>
     (object === undefined ? replicas(world, 'all') : replicas(world, object)).filter((other) => other !== index);
   for (const index of subjects) {
     const machine = machines[index]!;
+    if (call !== undefined) {
+      const raw = governanceCall(IDENTITIES[index]!.operatorSecret, nonces.operator(index), call);
+      machine.run(() => machine.process?.submit(raw));
+      continue;
+    }
     switch (action) {
       case 'submit':
-        machine.run(() => machine.process?.submit(transaction(0, nonce(), 'plain')));
+        machine.run(() => machine.process?.submit(transaction(0, nonces.client(), 'plain')));
+        break;
+      case 'lose': // its log and its store are gone; it comes back by itself
+        machine.loseDisk(100, false);
         break;
       case 'kill':
         machine.crash(undefined);
@@ -127,22 +190,28 @@ function act(world: World, [action, subject, , object]: readonly string[], nonce
 }
 
 /** Runs the script; gives back the transcript. */
-export async function playScenario({ validators, steps }: Scenario): Promise<string[]> {
+export async function playScenario({ validators, candidates, steps }: Scenario): Promise<string[]> {
   const lines: string[] = [];
   const transcript = new Transcript(1, (line) => lines.push(line.trimEnd()));
-  const shared = await HOST.shared(validators, false);
-  const world = new World(
-    quietOptions(validators),
-    { ...shared, makeStore: () => shared.genesisStore.clone(), open: HOST.open },
-    transcript,
-  );
+  const options = quietOptions(validators, candidates);
+  const shared = await HOST.shared(options);
+  const world = new World(options, { shared, open: HOST.open }, transcript);
   let submitted = 0;
+  const called = new Map<number, number>();
+  const nonces: Nonces = {
+    client: () => submitted++,
+    operator: (machine) => {
+      const nonce = called.get(machine) ?? 0;
+      called.set(machine, nonce + 1);
+      return nonce;
+    },
+  };
   for (const machine of world.machines) machine.start();
   for (const { atMs, words } of steps) {
     await world.runUntil(atMs);
     if (words.length === 0) continue;
     world.note(words.join(' '));
-    act(world, words, () => submitted++);
+    act(world, words, nonces);
   }
   if (world.failure !== undefined) lines.push(`broke ${world.failure.property}: ${world.failure.message}`);
   return lines;

@@ -12,8 +12,12 @@ describe('mutants', () => {
   for (const mutant of MUTANTS) {
     it(`is caught: ${mutant.name}`, { timeout: 120_000 }, async () => {
       undo = mutant.patch?.();
-      for (let seed = 1; seed <= SEEDS_MAX; seed++) {
-        const { platform, defect } = mutant;
+      const { platform, defect, epochs } = mutant;
+      const seeds = [
+        ...(epochs === undefined ? [] : [epochs.seed]),
+        ...Array.from({ length: SEEDS_MAX }, (_, i) => i + 1),
+      ];
+      for (const seed of seeds) {
         const { failure } = await runSeed(seed, {
           platform,
           defect,
@@ -22,6 +26,7 @@ describe('mutants', () => {
           realCrypto: false,
           honest: mutant.habits === undefined,
           habits: mutant.habits,
+          ...(epochs === undefined ? { without: ['epochs'] } : { epochs: true }),
         });
         if (failure === undefined) continue;
         expect(mutant.caughtBy, `seed ${seed}: ${failure.message}`).toContain(failure.property);

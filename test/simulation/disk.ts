@@ -16,13 +16,13 @@ type Pending = { readonly sequence: number; readonly records: readonly Uint8Arra
 export type WalHooks = {
   /** Runs a callback of the process that owns this log after a delay, unless it has died by then. */
   readonly after: (delayMs: number, run: () => void) => void;
-  readonly onAppend: () => void;
+  readonly onAppend: (records: readonly Uint8Array[]) => void;
   /** The process died earlier in this very step: what it does now did not happen. */
   readonly isDead: () => boolean;
 };
 
 /** What a broken log does, for the tests that show that the checkers bite. */
-export type WalDefect = 'early-durable' | 'forgets-last';
+export type WalDefect = 'early-durable' | 'forgets-last' | 'restores-backup';
 
 /** Longest time a record that nobody waits for stays queued. */
 const LAZY_MS = 20;
@@ -36,6 +36,7 @@ export class SimDisk {
   #sequence = 0;
   #slowFactor = 1;
   #calm = false;
+  #backup: readonly Uint8Array[] = [];
   /** Signatures made and not yet durable, by their bytes as text. */
   readonly #unsynced = new Map<string, Buffer>();
   readonly #synced = new Set<string>();
@@ -119,7 +120,23 @@ export class SimDisk {
     this.#tail = [];
     this.#unsynced.clear();
     if (this.#defect === 'forgets-last') this.#durable.splice(-1 - this.#rng.int(3));
+    if (this.#defect === 'restores-backup') this.#restore();
     return torn ? 'torn' : 'clean';
+  }
+
+  /** The log may come back as it was at an earlier crash. */
+  #restore(): void {
+    const latest = this.#durable;
+    if (this.#rng.chance(0.5)) this.#durable = [...this.#backup];
+    if (this.#rng.chance(0.5)) this.#backup = [...latest];
+  }
+
+  /** Nothing of the log is left; what is appended from now on is another one's. */
+  lose(): void {
+    this.#durable = [];
+    this.#backup = [];
+    this.#tail = [];
+    this.#unsynced.clear();
   }
 
   /** The owner made a signature: from now on it may not be sent before it is in the durable log. */
@@ -173,7 +190,7 @@ export class SimWal {
     if (this.#hooks.isDead()) return this.#disk.sequence;
     const sequence = this.#disk.append(records);
     for (const record of records) this.#sinceSnapshot += record.length;
-    this.#hooks.onAppend();
+    this.#hooks.onAppend(records);
     if (options.sync && this.#disk.isLying) this.#hooks.after(0, () => this.#tell(sequence));
     this.#schedule(options.sync);
     return sequence;
@@ -183,9 +200,13 @@ export class SimWal {
     if (this.#hooks.isDead()) return this.#disk.sequence;
     const sequence = this.#disk.rotate(snapshot);
     this.#sinceSnapshot = 0;
-    this.#hooks.onAppend();
+    this.#hooks.onAppend([]);
     this.#schedule(true);
     return sequence;
+  }
+
+  flush(): void {
+    // Every synced write begins at once here.
   }
 
   onDurable(listener: (sequence: number) => void): void {

@@ -1,9 +1,11 @@
 /**
  * The fault injector: for each class of fault that the run has, faults come at random times and go again. All of them
  * together never make a replica lie: what they do to safety is asynchrony and crashes, under which XPaxos promises one
- * total order whatever happens (consensus.md section 1).
+ * total order whatever happens (consensus.md section 1). A validator that lost its disk counts as crashed until an epoch
+ * takes it in anew; how many there may be is drawn so that no set that can come about needs them.
  */
 
+import { type Ambush, drawAmbush, type Moment } from './hand-over-faults.ts';
 import type { Machine } from './machine.ts';
 import type { SimNetwork } from './network.ts';
 import type { FaultKind, FaultRate, Options } from './options.ts';
@@ -21,10 +23,23 @@ export type FaultContext = {
   readonly targets: readonly Machine[];
   readonly network: SimNetwork;
   readonly note: (text: string) => void;
+  /** Members that left with the newest epoch, and those that came with it. */
+  readonly moved: () => { readonly leavers: readonly number[]; readonly newcomers: readonly number[] };
+  /** Machines that lost their disk and may not sign again yet. */
+  readonly lost: () => number;
 };
 
 /** Traces after which an ambush strikes: the moments at which little is settled. */
-const AMBUSHED = new Set(['suspect', 'view-entered', 'view-installed', 'certified', 'proposed', 'started', 'fetching']);
+const AMBUSHED = new Set([
+  'suspect',
+  'view-entered',
+  'view-installed',
+  'certified',
+  'proposed',
+  'started',
+  'fetching',
+  'epoch-ended',
+]);
 /** Clocks this far ahead are refused by followers with a right one; more than `t` of them would freeze the chain. */
 const CLOCK_BACK_MS = 3_600_000;
 
@@ -72,10 +87,12 @@ export class Faults {
   readonly #runaways: ReadonlySet<number>;
   #stopped = false;
   #ambush: FaultRate | undefined;
+  #handOver: Ambush | undefined;
 
   constructor(context: FaultContext) {
     this.#context = context;
-    const t = Math.floor((context.options.validators - 1) / 2);
+    // Where the set may shrink to one or two nobody's clock may lead the chain into the future.
+    const t = context.options.epochs === undefined ? Math.floor((context.options.validators - 1) / 2) : 0;
     this.#runaways = new Set(context.rng.shuffle(context.machines.map((machine) => machine.index)).slice(0, t));
   }
 
@@ -86,7 +103,7 @@ export class Faults {
       const next = (): void => {
         this.#context.timeline.after(rng.exponential(rate.everyMs), () => {
           if (this.#stopped) return;
-          this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+          if (kind !== 'hand-over' && kind !== 'lose-disk') this.#count(kind);
           this.#inject(kind, rate, rng);
           next();
         });
@@ -95,10 +112,15 @@ export class Faults {
     }
   }
 
+  #count(kind: FaultKind): void {
+    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+  }
+
   /** No new faults; those that are on stay until somebody heals them. */
   stop(): void {
     this.#stopped = true;
     this.#ambush = undefined;
+    this.#handOver = undefined;
     for (const machine of this.#context.machines) machine.trap = undefined;
   }
 
@@ -144,6 +166,12 @@ export class Faults {
         return;
       case 'ambush':
         this.#ambush = rate;
+        return;
+      case 'hand-over':
+        this.#handOver = drawAmbush(rng, rate.lastsMs, this.#context.options.parameters.deltaMs);
+        return;
+      case 'lose-disk':
+        this.#loseDisk(machine, lastsMs, rng.chance(0.5));
         return;
     }
   }
@@ -217,6 +245,85 @@ export class Faults {
     this.#context.note(`r${machine.index} wall clock off by ${Math.round(offset)} ms`);
     machine.clock.setOffset(offset);
     this.#later(lastsMs, () => machine.clock.setOffset(0));
+  }
+
+  /** What the others hold of the chain has reached their disks by now: one loss follows another after a while only. */
+  #loseDisk(machine: Machine, restartMs: number, keepsStore: boolean): void {
+    const { options, machines, lost, note } = this.#context;
+    if (lost() >= (options.liars === undefined ? options.epochs!.lossesMax : machines.length)) return;
+    this.#count('lose-disk');
+    note(`r${machine.index} loses its log${keepsStore ? '' : ' and its store'}, back in ${Math.round(restartMs)} ms`);
+    for (const other of machines) other.writeBack();
+    machine.loseDisk(restartMs, keepsStore);
+  }
+
+  /** Whether an ambush waits for this. */
+  awaits(moment: Moment): boolean {
+    return this.#handOver?.moment === moment;
+  }
+
+  /** A machine gets to a point of a hand-over, in a step of its process. */
+  onMoment(moment: Moment, machine: Machine): void {
+    const ambush = this.#handOver;
+    if (ambush?.moment !== moment || --ambush.left >= 0) return;
+    this.#handOver = undefined;
+    const { note, timeline } = this.#context;
+    const { strike, delayMs, lastsMs } = ambush;
+    this.#count('hand-over');
+    note(`at "${moment}" of r${machine.index}: ${strike} in ${Math.round(delayMs)} ms for ${Math.round(lastsMs)} ms`);
+    const kills = strike === 'kill' || strike === 'kill all';
+    const cuts = strike === 'cut power' || strike === 'cut power of all';
+    if ((kills || cuts) && delayMs === 0 && this.#isTarget(machine.index)) machine.doom(lastsMs, cuts);
+    timeline.after(delayMs, () => {
+      if (!this.#stopped) this.#strike(ambush, machine);
+    });
+  }
+
+  #strike({ strike, lastsMs }: Ambush, machine: Machine): void {
+    const { targets, moved } = this.#context;
+    const rng = this.#rngs.get('hand-over')!;
+    const own = targets.filter(({ index }) => index === machine.index);
+    switch (strike) {
+      case 'kill':
+      case 'cut power':
+        for (const each of own) each.crash(lastsMs, strike === 'cut power');
+        return;
+      case 'kill all':
+      case 'cut power of all':
+        for (const each of targets) each.crash(rng.exponential(lastsMs), strike === 'cut power of all');
+        return;
+      case 'pause':
+        for (const each of own) this.#pause(each, lastsMs);
+        return;
+      case 'cut off':
+        this.#cutOff([machine.index], lastsMs);
+        return;
+      case 'cut leavers':
+        this.#cutOff(moved().leavers, lastsMs);
+        return;
+      case 'cut newcomers':
+        this.#cutOff(moved().newcomers, lastsMs);
+        return;
+    }
+  }
+
+  /** Some machines hear none of the others, nor are they heard. */
+  #cutOff(members: readonly number[], lastsMs: number): void {
+    const { network, machines, note } = this.#context;
+    const others = machines.map(({ index }) => index).filter((index) => !members.includes(index));
+    const cuts = members.flatMap((member) =>
+      others.flatMap((other): Cut[] => [
+        [member, other],
+        [other, member],
+      ]),
+    );
+    const allowed = cuts.filter(([from, to]) => this.#isTarget(from) || this.#isTarget(to));
+    if (allowed.length === 0) return;
+    note(`${members} cut off for ${Math.round(lastsMs)} ms`);
+    for (const [from, to] of allowed) network.cut(from, to);
+    this.#later(lastsMs, () => {
+      for (const [from, to] of allowed) network.heal(from, to);
+    });
   }
 
   /** Called with every trace: an ambush that waits strikes somebody shortly after a telling one. */

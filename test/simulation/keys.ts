@@ -1,27 +1,52 @@
 /**
- * Validator keys of a run. Nearly all runs use a cheap scheme: a signature is keccak(key | digest), then the signer's
- * address, padded to 65 bytes; a registry of the keys lets anyone check it. Forging it takes the key, as it must. One
- * run in a hundred signs with secp256k1, to show that nothing rests on the difference. The keys are the same in all
- * runs, so that block 0 is, too.
+ * Keys of a run's machines: validator, node and operator, all of them real, because the governance contract checks READYs
+ * and operators' transactions with real signatures. Consensus messages are signed with a cheap scheme in nearly all runs:
+ * a signature is keccak(key | digest), then the signer's address, padded to 65 bytes; a registry of the keys lets anyone
+ * check it. Forging it takes the key, as it must. One run in a hundred signs with secp256k1, to show that nothing rests
+ * on the difference. The keys are the same in all runs, so that block 0 is, too.
  */
 import { hexBytes, toHex, utf8 } from '../../primitives/bytes.ts';
 import type { Address, Bytes } from '../../primitives/ids.ts';
 import { keccak256 } from '../../primitives/keccak.ts';
-import { privateKeyAddress, recoverAddress, sign } from '../../primitives/secp256k1.ts';
+import type { Validator } from '../../primitives/membership.ts';
+import { privateKeyAddress, publicKey, recoverAddress, sign } from '../../primitives/secp256k1.ts';
 
+/** How consensus messages are signed. */
 export type Keys = {
   readonly addresses: readonly Address[];
   readonly sign: (validator: number, digest: Bytes) => Bytes;
   readonly recover: (digest: Bytes, signature: Bytes) => Address | undefined;
 };
 
-function secretsOf(n: number): Bytes[] {
-  return Array.from({ length: n }, (_, index) => keccak256(utf8(`simulated validator ${index}`)));
+/** Machines of one run at most. */
+export const MACHINES_MAX = 10;
+
+/** A machine's three keys: what lists say of it, and the secrets of those that sign transactions. */
+export type Identity = Validator & { readonly validatorSecret: Bytes; readonly operatorSecret: Bytes };
+
+function makeIdentity(index: number): Identity {
+  const secret = (role: string): Bytes => keccak256(utf8(`simulated ${role} ${index}`));
+  const validatorSecret = secret('validator');
+  const operatorSecret = secret('operator');
+  return {
+    validator: privateKeyAddress(validatorSecret),
+    nodeKey: toHex(publicKey(secret('node'))),
+    operator: privateKeyAddress(operatorSecret),
+    validatorSecret,
+    operatorSecret,
+  };
+}
+
+export const IDENTITIES: readonly Identity[] = Array.from({ length: MACHINES_MAX }, (_, index) => makeIdentity(index));
+
+/** The list entries of the first `n` machines. */
+export function membersOf(n: number): Validator[] {
+  return IDENTITIES.slice(0, n).map(({ validator, nodeKey, operator }) => ({ validator, nodeKey, operator }));
 }
 
 export function cheapKeys(n: number): Keys {
-  const secrets = secretsOf(n);
-  const addresses = secrets.map((secret) => toHex(keccak256(secret).subarray(12)));
+  const secrets = IDENTITIES.slice(0, n).map(({ validatorSecret }) => validatorSecret);
+  const addresses = IDENTITIES.slice(0, n).map(({ validator }) => validator);
   const raw = addresses.map((address) => hexBytes(address));
   const secretOf = new Map(addresses.map((address, index) => [address, secrets[index]!]));
   const scratch = Buffer.alloc(64);
@@ -49,10 +74,10 @@ export function cheapKeys(n: number): Keys {
 }
 
 export function realKeys(n: number): Keys {
-  const secrets = secretsOf(n);
+  const own = IDENTITIES.slice(0, n);
   return {
-    addresses: secrets.map(privateKeyAddress),
-    sign: (validator, digest) => sign(digest, secrets[validator]!),
+    addresses: own.map(({ validator }) => validator),
+    sign: (validator, digest) => sign(digest, own[validator]!.validatorSecret),
     recover: recoverAddress,
   };
 }

@@ -1,20 +1,29 @@
 /**
  * Replicas that lie. A liar runs the production host too, perhaps twice under one key (Twins, Bano et al. 2021), and
  * tampers with what goes out and comes in: it says one thing to some and another to others, leaves out what it signed,
- * forgets, accuses at will, repeats itself. It has its own key and nobody else's, so everything it makes up is signed by
- * it. How many there may be beside crashed and cut-off replicas is decided where the options are drawn.
+ * forgets, accuses at will, repeats itself, also what it said in epochs that are over. It has its own key and nobody
+ * else's, so everything it makes up is signed by it, in the epoch its host is in. How many there may be beside crashed and
+ * cut-off replicas is decided where the options are drawn.
  */
 import { faultThreshold } from '../../consensus/config.ts';
 import { makeSchedule } from '../../consensus/groups.ts';
-import type { Certificate, Message, NewView, SignedMessage, Vote } from '../../consensus/message.ts';
+import {
+  type Certificate,
+  epochOf,
+  type Message,
+  type NewView,
+  type SignedMessage,
+  type Vote,
+} from '../../consensus/message.ts';
 import { decodeMessage, encodeMessage } from '../../consensus/message-codec.ts';
 import { type Statement, sealDigest, sealType, statementDigest, viewCertificate } from '../../consensus/statement.ts';
+import { WIRE_LIMITS } from '../../consensus/wire-numbers.ts';
 import { EMPTY } from '../../primitives/bytes.ts';
 import type { Bytes, Hash } from '../../primitives/ids.ts';
 import { SimDisk } from './disk.ts';
 import type { Channel } from './network.ts';
-import type { Habit, Options } from './options.ts';
-import type { OpenProcess, ProcessEnvironment, SimProcess } from './process.ts';
+import { type Habit, machineCount, type Options } from './options.ts';
+import type { OpenProcess, ProcessEnvironment, SimProcess, Standing } from './process.ts';
 import { Rng } from './rng.ts';
 import type { Platform, Shared } from './setting.ts';
 import type { SimStoreDisk } from './store.ts';
@@ -23,6 +32,10 @@ type Sent = { readonly to: number; readonly channel: Channel; readonly payload: 
 
 const REPLAYED_MAX = 200;
 const HOSTS = 2;
+const ANY_EPOCH = { validators: WIRE_LIMITS.validators };
+
+/** A liar's process: what it sees of the world, and where its (first) host is. */
+type Mind = { readonly env: ProcessEnvironment; readonly standing: () => Standing };
 
 /** One liar, for the length of a run: what it keeps across its restarts. */
 class Liar {
@@ -34,7 +47,9 @@ class Liar {
   readonly #certificates: Certificate[] = [];
   readonly twinDisk: SimDisk;
   readonly twinStore: SimStoreDisk;
+  #epoch = 0;
   #view = 0;
+  readonly #machines: number;
   /** Per peer: which of the twins it talks to; both when they overlap. */
   #audience: number[] = [];
   /** Per peer: kinds of messages it does not get for now. */
@@ -42,6 +57,7 @@ class Liar {
 
   constructor(options: Options, self: number, genesisStore: SimStoreDisk) {
     this.#options = options;
+    this.#machines = machineCount(options);
     this.#rng = new Rng(options.seed, `liar ${self}`);
     this.#habits = new Set(options.liars?.habits ?? []);
     this.twinDisk = new SimDisk(options.disk, this.#rng.stream(`twin disk ${self}`));
@@ -66,50 +82,56 @@ class Liar {
       'BLOCKS',
       'HEARTBEAT',
     ];
-    this.#audience = Array.from({ length: this.#options.validators }, () => rng.int(HOSTS + 1));
+    this.#audience = Array.from({ length: this.#machines }, () => rng.int(HOSTS + 1));
     this.#withheld = new Map();
-    for (let peer = 0; peer < this.#options.validators; peer++) {
+    for (let peer = 0; peer < this.#machines; peer++) {
       if (rng.chance(0.5)) this.#withheld.set(peer, new Set(rng.shuffle(kinds).slice(0, 1 + rng.int(4))));
     }
   }
 
   /** Wakes up now and then: changes its mind, accuses, repeats what it said long ago. */
-  live(env: ProcessEnvironment): void {
+  live(mind: Mind): void {
     const rng = this.#rng;
+    const { env } = mind;
     env.after(rng.exponential(4 * this.#options.parameters.deltaMs), () => {
       if (rng.chance(0.3)) this.#changeMind();
-      if (this.has('accuses') && rng.chance(0.5)) this.#accuse(env);
-      if (this.has('forges') && rng.chance(0.3)) this.#forge(env);
+      if (this.has('accuses') && rng.chance(0.5)) this.#accuse(mind);
+      if (this.has('forges') && rng.chance(0.3)) this.#forge(mind);
       if (this.has('repeats') && this.#sent.length > 0) {
         const { channel, payload } = rng.pick(this.#sent);
-        env.send(rng.int(this.#options.validators), channel, payload);
+        env.send(rng.int(this.#machines), channel, payload);
       }
-      this.live(env);
+      this.live(mind);
     });
   }
 
-  #accuse(env: ProcessEnvironment): void {
+  #accuse(mind: Mind): void {
+    const { config, self } = mind.standing();
+    const n = config.validators.length;
     const view = Math.max(0, this.#view - this.#rng.int(2));
-    const group = makeSchedule(this.#options.validators).groupOf(view);
-    const others = group.filter((member) => member !== env.self);
+    const group = makeSchedule(n).groupOf(view);
+    const others = group.filter((member) => member !== self);
     if (others.length === 0 || others.length === group.length) return;
-    const accused = this.#rng.shuffle(others).slice(0, 1 + this.#rng.int(faultThreshold(this.#options.validators)));
-    const suspect = this.#sign(env, {
+    const accused = this.#rng.shuffle(others).slice(0, 1 + this.#rng.int(faultThreshold(n)));
+    const suspect = this.#sign(mind, {
       kind: 'SUSPECT',
-      epoch: 0,
+      epoch: config.epoch,
       view,
       target: view + 1,
       accused,
       rows: [],
-      signer: env.self,
-      incarnation: env.incarnation,
+      signer: self,
+      incarnation: mind.env.incarnation,
     });
-    const payload = encodeMessage(suspect);
-    for (let to = 0; to < this.#options.validators; to++) if (this.#rng.chance(0.6)) env.send(to, 'consensus', payload);
+    this.#broadcast(mind, encodeMessage(suspect));
   }
 
-  #sign(env: ProcessEnvironment, statement: Statement): SignedMessage {
-    return { ...statement, signature: env.sign(statementDigest(env.config, statement)) } as SignedMessage;
+  #broadcast({ env }: Mind, payload: Bytes): void {
+    for (let to = 0; to < this.#machines; to++) if (this.#rng.chance(0.6)) env.send(to, 'consensus', payload);
+  }
+
+  #sign({ env, standing }: Mind, statement: Statement): SignedMessage {
+    return { ...statement, signature: env.sign(statementDigest(standing().config, statement)) } as SignedMessage;
   }
 
   /** Whether this host (of twins) hears what a peer says, and is heard by it. */
@@ -120,9 +142,10 @@ class Liar {
   /** What comes in; false when the host is not to hear of it. */
   hears(payload: Bytes, channel: Channel): boolean {
     if (channel === 'transactions') return true;
-    const decoded = decodeMessage(payload, { validators: this.#options.validators });
+    const decoded = decodeMessage(payload, ANY_EPOCH);
     if (!decoded.ok) return true;
     const { message } = decoded;
+    this.#follow(message);
     if ('view' in message) this.#view = Math.max(this.#view, message.view);
     if ('hash' in message) this.#hashes.push(message.hash);
     if (this.#hashes.length > 50) this.#hashes.shift();
@@ -133,46 +156,61 @@ class Liar {
     return !(message.kind === 'ANSWER' && (this.has('forgets') || this.has('twins')));
   }
 
-  send(env: ProcessEnvironment, host: number, sent: Sent): boolean {
+  /** Another epoch begins with view 0; what it knows of the one before it keeps, for lies. */
+  #follow(message: Message): void {
+    const epoch = epochOf(message) ?? this.#epoch;
+    if (epoch <= this.#epoch) return;
+    this.#epoch = epoch;
+    this.#view = 0;
+  }
+
+  send(mind: Mind, host: number, sent: Sent): boolean {
+    const { env } = mind;
     if (!this.talksTo(host, sent.to)) return true;
     if (sent.channel === 'transactions') return env.send(sent.to, sent.channel, sent.payload);
-    const decoded = decodeMessage(sent.payload, { validators: this.#options.validators });
+    const decoded = decodeMessage(sent.payload, ANY_EPOCH);
     if (!decoded.ok) return env.send(sent.to, sent.channel, sent.payload);
     const { message } = decoded;
     if (this.has('withholds') && this.#withheld.get(sent.to)?.has(message.kind) === true) return true;
-    const told = this.#distort(env, message);
+    const told = this.#distort(mind, message);
     const payload = told === message ? sent.payload : encodeMessage(told);
     if (this.#rng.chance(0.1)) this.#remember({ ...sent, payload });
     return env.send(sent.to, sent.channel, payload);
   }
 
   /** A NEW-VIEW that is sound in itself but adopts an older head. */
-  #lowerNewView(env: ProcessEnvironment, message: NewView): Message {
+  #lowerNewView(mind: Mind, message: NewView): Message {
     const older = this.#certificates.filter(
-      ({ view, height }) => view < message.view && height < message.prepare.height,
+      ({ epoch, view, height }) => epoch === message.epoch && view < message.view && height < message.prepare.height,
     );
     const head = older.length === 0 ? undefined : this.#rng.pick(older);
-    const link = head ?? { view: -1, ...env.config.root };
+    const link = head ?? { view: -1, ...mind.standing().config.root };
     const opened = viewCertificate({ view: message.view, digests: message.digests, head: link });
     const { height, hash } = link;
-    const prepare = this.#sign(env, { ...message.prepare, viewCertificate: opened, height, hash }) as Vote;
-    return this.#sign(env, { ...message, head, prepare });
+    const prepare = this.#sign(mind, { ...message.prepare, viewCertificate: opened, height, hash }) as Vote;
+    return this.#sign(mind, { ...message, head, prepare });
   }
 
   /** Claims that something is final, with signatures of its own under everybody's name. */
-  #forge(env: ProcessEnvironment): void {
+  #forge(mind: Mind): void {
+    const { config, self } = mind.standing();
     const known = this.#certificates.at(-1);
-    if (known === undefined || this.#hashes.length === 0) return;
+    if (known === undefined || this.#hashes.length === 0 || self < 0) return;
     const height = known.height + this.#rng.int(3);
     const hash = this.#rng.pick(this.#hashes);
-    const about = { epoch: 0, view: known.view, viewCertificate: known.viewCertificate, height, hash };
+    const about = { epoch: config.epoch, view: known.view, viewCertificate: known.viewCertificate, height, hash };
     const seals = known.seals.map(({ signer, incarnation }, place) => {
       const type = sealType('FP', place, known.seals.length);
-      const signature = env.sign(sealDigest(env.config, about, type, { signer, incarnation, signature: EMPTY }));
-      return { signer: this.#rng.chance(0.5) ? signer : env.self, incarnation, signature };
+      const signature = mind.env.sign(sealDigest(config, about, type, { signer, incarnation, signature: EMPTY }));
+      return { signer: this.#rng.chance(0.5) ? signer : self, incarnation, signature };
     });
-    const payload = encodeMessage({ kind: 'FINALITY', proof: { kind: 'FP', ...about, seals } });
-    for (let to = 0; to < this.#options.validators; to++) if (this.#rng.chance(0.6)) env.send(to, 'consensus', payload);
+    this.#broadcast(mind, encodeMessage({ kind: 'FINALITY', proof: { kind: 'FP', ...about, seals } }));
+  }
+
+  /** A head that was certified in an epoch that is over, if it knows one. */
+  #outdated({ epoch }: { readonly epoch: number }): { readonly head?: Certificate } {
+    const head = this.#certificates.find((certificate) => certificate.epoch < epoch);
+    return head !== undefined && this.#rng.chance(0.5) ? { head } : {};
   }
 
   #remember(sent: Sent): void {
@@ -180,21 +218,22 @@ class Liar {
     if (this.#sent.length > REPLAYED_MAX) this.#sent.splice(this.#rng.int(REPLAYED_MAX), 1);
   }
 
-  #distort(env: ProcessEnvironment, message: Message): Message {
+  #distort(mind: Mind, message: Message): Message {
     const rng = this.#rng;
     switch (message.kind) {
       case 'VIEW-CHANGE':
         if (!this.has('hides') || rng.chance(0.4)) return message;
-        return this.#sign(env, {
+        return this.#sign(mind, {
           ...message,
           ...rng.pick([{ head: message.final }, { head: undefined, final: undefined }]),
+          ...this.#outdated(message),
           lastSigned: undefined,
         });
       case 'NEW-VIEW':
-        return this.has('hides') && rng.chance(0.5) ? this.#lowerNewView(env, message) : message;
+        return this.has('hides') && rng.chance(0.5) ? this.#lowerNewView(mind, message) : message;
       case 'VC-FINAL':
         if (!this.has('hides') || rng.chance(0.6)) return message;
-        return this.#sign(env, {
+        return this.#sign(mind, {
           ...message,
           viewChanges: rng
             .shuffle(message.viewChanges)
@@ -204,16 +243,22 @@ class Liar {
       case 'COMMIT':
       case 'COMMITTED':
         if (!this.has('swaps') || this.#hashes.length === 0 || rng.chance(0.7)) return message;
-        return this.#sign(env, { ...message, hash: rng.pick(this.#hashes) });
+        return this.#sign(mind, { ...message, hash: rng.pick(this.#hashes) });
       case 'PROPOSAL':
         if (!this.has('swaps') || this.#hashes.length === 0 || rng.chance(0.8)) return message;
         return {
           ...message,
-          prepare: this.#sign(env, { ...message.prepare, hash: rng.pick(this.#hashes) }) as typeof message.prepare,
+          prepare: this.#sign(mind, { ...message.prepare, hash: rng.pick(this.#hashes) }) as typeof message.prepare,
         };
       case 'HEARTBEAT':
         if (!this.has('boasts') || rng.chance(0.5)) return message;
-        return { ...message, final: message.final + rng.int(100), head: message.head + rng.int(100) };
+        return {
+          ...message,
+          final: message.final + rng.int(100),
+          head: message.head + rng.int(100),
+          // Where there are several it may be in another one than it says.
+          epoch: this.#epoch > 0 ? message.epoch + rng.int(3) : message.epoch,
+        };
       default:
         return message;
     }
@@ -236,12 +281,14 @@ async function openLiar(
   liar: Liar,
   env: ProcessEnvironment,
 ): Promise<SimProcess & { start: () => void }> {
+  const hosts: (SimProcess & { start: () => void })[] = [];
+  const mind: Mind = { env, standing: () => hosts[0]!.standing() };
   const hostEnvironment = (host: number, own: Partial<ProcessEnvironment>): ProcessEnvironment => ({
     ...env,
     ...own,
-    send: (to, channel, payload) => liar.send(env, host, { to, channel, payload }),
+    send: (to, channel, payload) => liar.send(mind, host, { to, channel, payload }),
   });
-  const hosts = [await platform.open(hostEnvironment(0, {}))];
+  hosts.push(await platform.open(hostEnvironment(0, {})));
   if (liar.has('twins')) {
     liar.twinDisk.crash(false);
     liar.twinStore.crash(new Rng(env.nonce, 'twin'), false);
@@ -256,7 +303,7 @@ async function openLiar(
   return {
     start: () => {
       for (const host of hosts) host.start();
-      liar.live(env);
+      liar.live(mind);
     },
     tick: () => both((host) => host.tick()),
     onConnected: (peer) => both((host) => host.onConnected(peer)),
@@ -268,5 +315,7 @@ async function openLiar(
     submit: (raw) => hosts[0]!.submit(raw),
     head: () => hosts[0]!.head(),
     account: (address) => hosts[0]!.account(address),
+    governance: () => hosts[0]!.governance(),
+    standing: mind.standing,
   };
 }

@@ -1,13 +1,18 @@
 /**
  * The end of every run: faults that come and go always heal, so they can never show that the protocol hangs under one
- * that stays. A core of at least n-t replicas is healed, what ails the others becomes permanent, and the core must make
- * progress and agree within a bound that follows from the parameters (reliability.md sections 1.1, 1.6; P28, P29).
+ * that stays. A core with at least n-t of the newest epoch's validators is healed, what ails the others becomes permanent,
+ * and the core must make progress and agree within a bound that follows from the parameters (reliability.md sections 1.1,
+ * 1.6; P28, P29). Where validators come and go an epoch may still close meanwhile; should the new one need somebody who
+ * was given up, that one is healed, too. In the end who lost its disk must sign again, and with everybody healthy the
+ * operators must be able to change the set once more (P41).
  */
-
+import type { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
 const OUTSIDERS = ['dead', 'isolated', 'mute', 'deaf', 'half', 'paused', 'unhealed', 'wrong clock'] as const;
+/** What a node waits before it says again that it is ready, and some for the way there. */
+const READY_AGAIN_MS = 30_000;
 
 function combinations(n: number, size: number): number {
   let count = 1;
@@ -16,19 +21,21 @@ function combinations(n: number, size: number): number {
 }
 
 /** Every group in turn, each with its time-outs at the cap, and twice that for what was under way. */
-export function livenessBoundMs(world: World): number {
-  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = world.options.parameters;
+export function livenessBoundMs({ options, book }: World): number {
+  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = options.parameters;
   const timeout = Math.max(suspicionTimeoutMaxMs, suspicionTimeoutMs, 6 * deltaMs) + 10 * deltaMs;
-  return 2 * (combinations(world.options.validators, world.t + 1) + 2) * timeout + 30_000;
+  const groups = combinations(book.newest.members.length, book.t + 1);
+  const rejoining = options.epochs === undefined ? 0 : 3 * READY_AGAIN_MS;
+  return 2 * (groups + 2) * timeout + 30_000 + rejoining;
 }
 
 function condemn(world: World, index: number, core: ReadonlySet<number>): void {
-  const { rng, network, options } = world;
-  const machine = world.machines[index]!;
+  const { rng, network, machines } = world;
+  const machine = machines[index]!;
   const fate = rng.pick(OUTSIDERS);
   world.note(`r${index} is left ${fate} for good`);
   const toAll = (cut: (peer: number) => void): void => {
-    for (let peer = 0; peer < options.validators; peer++) if (peer !== index) cut(peer);
+    for (let peer = 0; peer < machines.length; peer++) if (peer !== index) cut(peer);
   };
   switch (fate) {
     case 'dead':
@@ -68,6 +75,7 @@ function condemn(world: World, index: number, core: ReadonlySet<number>): void {
 function heal(world: World, core: ReadonlySet<number>): void {
   for (const index of core) {
     const machine = world.machines[index]!;
+    machine.condemned = false;
     machine.disk.calm();
     machine.clock.setOffset(0);
     machine.resume();
@@ -76,30 +84,108 @@ function heal(world: World, core: ReadonlySet<number>): void {
   world.network.calm(core, world.options.parameters.deltaMs * 0.3);
 }
 
+/** Where blocks are cut for their own sake one that is told once a second is a few of them behind. */
+function lagMax({ options: { parameters } }: World): number {
+  const { emptyBlockPeriodMs } = parameters;
+  return emptyBlockPeriodMs === 0 ? 0 : 2 + Math.ceil(3000 / emptyBlockPeriodMs);
+}
+
+/** Is where the chain is; as a validator of the newest epoch it also takes part in it. */
+function isUp(world: World, { process, index }: Machine): boolean {
+  if (process === undefined) return false;
+  const { book, chain, operators } = world;
+  const isMember = book.newest.machines.includes(index);
+  const lag = chain.height - process.head().height;
+  if (lag > (isMember ? 0 : lagMax(world))) return false;
+  if (operators === undefined) return true;
+  const { config, phase } = process.standing();
+  return config.epoch === book.newest.config.epoch && (!isMember || phase === 'running');
+}
+
 function isConverged(world: World, core: ReadonlySet<number>): boolean {
-  if (world.clients.open > 0) return false;
-  for (const index of core) {
-    const machine = world.machines[index]!;
-    if (machine.process?.head().height !== world.chain.height) return false;
+  if (world.clients.open > 0 || (world.operators?.open ?? 0) > 0) return false;
+  return [...core].every((index) => isUp(world, world.machines[index]!));
+}
+
+/** Somebody among them is in the newest epoch: the hand-over is not done as long as only those who left have its root. */
+function isComplete({ machines, book }: World, core: ReadonlySet<number>): boolean {
+  const { height } = book.newest.config.root;
+  return [...core].some((index) => (machines[index]!.process?.head().height ?? -1) >= height);
+}
+
+/** Machines that are healthy from now on. Liars are never among them, and who must not be hit beside them always. */
+function drawCore(world: World): Set<number> {
+  const { rng, book, machines, liars, operators } = world;
+  const given = rng.int(book.t + 1);
+  const honest = machines.map(({ index }) => index).filter((index) => !liars.has(index));
+  const order = rng.shuffle(honest).sort((a, b) => Number(world.isSpared(b)) - Number(world.isSpared(a)));
+  const core = new Set(order);
+  const isMember = (index: number): boolean => book.newest.machines.includes(index);
+  const unfit = new Set([...liars, ...world.lost()].filter(isMember));
+  let left = given - unfit.size;
+  for (const index of order.toReversed()) {
+    if (world.isSpared(index)) continue;
+    const isGiven = isMember(index) ? !unfit.has(index) && left-- > 0 : rng.chance(0.2);
+    if (isGiven) core.delete(index);
   }
-  return true;
+  return operators === undefined || isComplete(world, core) ? core : new Set(order);
+}
+
+/** The healthy part of the world, and how it may grow. */
+class Core {
+  readonly #world: World;
+  #members: ReadonlySet<number>;
+  #epoch: number;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#members = drawCore(world);
+    this.#epoch = world.book.newest.config.epoch;
+    world.note(`from here on the core ${[...this.#members].sort((a, b) => a - b)} is healthy`);
+    heal(world, this.#members);
+    for (const { index } of world.machines)
+      if (!this.#members.has(index) && !world.liars.has(index)) condemn(world, index, this.#members);
+    this.#drain();
+  }
+
+  get members(): ReadonlySet<number> {
+    return this.#members;
+  }
+
+  get isEverybody(): boolean {
+    return this.#members.size === this.#world.machines.length;
+  }
+
+  #drain(): void {
+    this.#world.clients.drain([...this.#members]);
+    this.#world.operators?.drain([...this.#members]);
+  }
+
+  get isOutdated(): boolean {
+    return this.#epoch !== this.#world.book.newest.config.epoch;
+  }
+
+  /** Another epoch has begun: if it cannot do without somebody who was given up, everybody is healed. */
+  renew(): void {
+    const world = this.#world;
+    const { book, machines, liars } = world;
+    this.#epoch = book.newest.config.epoch;
+    const unfit = new Set([...machines.map(({ index }) => index).filter((index) => !this.#members.has(index))]);
+    for (const index of world.lost()) unfit.add(index);
+    const missing = book.newest.machines.filter((machine) => unfit.has(machine)).length;
+    if (missing <= book.t) return;
+    this.#members = new Set(machines.map(({ index }) => index).filter((index) => !liars.has(index)));
+    world.note(`epoch ${this.#epoch} needs everybody: ${[...this.#members]} are healthy`);
+    heal(world, this.#members);
+    this.#drain();
+  }
 }
 
 /** Runs the phase. What goes wrong is in `world.failure` afterwards. */
 export async function runLiveness(world: World): Promise<void> {
-  const { rng, options, clients } = world;
-  const n = options.validators;
+  const { clients } = world;
   world.faults.stop();
-  const honest = world.machines.map(({ index }) => index).filter((index) => !world.liars.has(index));
-  const size = Math.min(honest.length, n - rng.int(world.t + 1));
-  // Liars are never part of it, and those that must not be hit beside them always.
-  const order = rng.shuffle(honest).sort((a, b) => Number(world.isSpared(b)) - Number(world.isSpared(a)));
-  const core = new Set(order.slice(0, Math.max(size, honest.filter((index) => world.isSpared(index)).length)));
-  world.note(`from here on the core ${[...core].sort()} is healthy`);
-  heal(world, core);
-  for (const machine of world.machines)
-    if (!core.has(machine.index) && !world.liars.has(machine.index)) condemn(world, machine.index, core);
-  clients.drain([...core]);
+  const core = new Core(world);
   clients.probe();
   for (let round = 0; round < 2; round++) {
     const before = world.chain.height;
@@ -107,7 +193,9 @@ export async function runLiveness(world: World): Promise<void> {
     if (world.failure !== undefined) return;
     clients.probe();
   }
-  if (core.size === n) await rest(world);
+  if (!core.isEverybody) return;
+  await rest(world);
+  if (world.failure === undefined) await changeOnceMore(world, core);
 }
 
 /** With everybody healthy nobody has a reason to leave the view any more. */
@@ -122,24 +210,64 @@ async function rest(world: World): Promise<void> {
   }
 }
 
-async function settle(world: World, core: ReadonlySet<number>, before: number): Promise<void> {
-  const started = world.timeline.now;
+/** The operators agree, so the epoch must close and the next one get to work. */
+async function changeOnceMore(world: World, core: Core): Promise<void> {
+  const { operators, book, timeline } = world;
+  if (operators === undefined) return;
+  const { epoch } = book.newest.config;
+  operators.agree();
   const bound = livenessBoundMs(world);
-  // With blocks cut for their own sake heads keep moving: it is enough that all stand together at some moment.
-  const met = await world.runUntil(started + bound, () => isConverged(world, core));
+  const isClosed = await world.runUntil(timeline.now + bound, () => book.newest.config.epoch > epoch);
   if (world.failure !== undefined) return;
-  if (!met) {
-    const heads = [...core].map((index) => `r${index} ${world.machines[index]!.process?.head().height ?? 'down'}`);
-    const open = world.clients.open;
-    const text = `after ${Math.round(bound)} ms: ${heads.join(', ')}; final anywhere ${world.chain.height}`;
-    world.fail(
-      open > 0 || world.chain.height === before
-        ? new Violation('liveness', `${open} transactions are not final ${text}`)
-        : new Violation('convergence', text),
-    );
+  if (!isClosed) {
+    world.fail(new Violation('liveness', `no epoch ended within ${Math.round(bound)} ms though all operators agree`));
     return;
   }
-  for (const index of core) {
-    world.chain.checkState(index, (address) => world.machines[index]!.process!.account(address));
+  operators.drain([...core.members]);
+  world.clients.probe();
+  await settle(world, core, world.chain.height);
+}
+
+async function settle(world: World, core: Core, before: number): Promise<void> {
+  let met = false;
+  let bound = 0;
+  do {
+    if (core.isOutdated) core.renew();
+    bound = livenessBoundMs(world);
+    // With blocks cut for their own sake heads keep moving: it is enough that all stand together at some moment.
+    await world.runUntil(world.timeline.now + bound, () => {
+      met = isConverged(world, core.members);
+      return met || core.isOutdated;
+    });
+  } while (world.failure === undefined && !met && core.isOutdated);
+  if (world.failure !== undefined) return;
+  if (!met) {
+    world.fail(unsettled(world, core.members, { before, bound }));
+    return;
   }
+  for (const index of core.members) {
+    const process = world.machines[index]!.process!;
+    if (process.head().height === world.chain.height) world.chain.checkState(index, process);
+  }
+}
+
+function unsettled(
+  world: World,
+  core: ReadonlySet<number>,
+  { before, bound }: { readonly before: number; readonly bound: number },
+): Violation {
+  const { clients, operators, chain, machines, book } = world;
+  const heads = [...core].map((index) => {
+    const { process } = machines[index]!;
+    if (process === undefined) return `r${index} down`;
+    const { config, self, phase } = process.standing();
+    const where = operators === undefined ? '' : ` (epoch ${config.epoch}, ${self < 0 ? 'no validator' : phase})`;
+    return `r${index} ${process.head().height}${where}`;
+  });
+  const open = clients.open + (operators?.open ?? 0);
+  const epoch = operators === undefined ? '' : ` in epoch ${book.newest.config.epoch} of ${book.newest.machines}`;
+  const text = `after ${Math.round(bound)} ms: ${heads.join(', ')}; final anywhere ${chain.height}${epoch}`;
+  return open > 0 || chain.height === before
+    ? new Violation('liveness', `${open} transactions are not final ${text}`)
+    : new Violation('convergence', text);
 }

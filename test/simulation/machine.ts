@@ -3,6 +3,7 @@
  * pauses, kills and starts again. Every callback into the process goes through `run`, so that a dead process hears
  * nothing, a paused one hears it later all at once, and one that is doomed in the middle of a step dies right after it.
  */
+import type { Bytes } from '../../primitives/ids.ts';
 import type { SimClock } from './clock.ts';
 import type { SimDisk, WalState } from './disk.ts';
 import type { Options } from './options.ts';
@@ -14,15 +15,31 @@ import type { Timeline } from './timeline.ts';
 export type Status = 'down' | 'starting' | 'running' | 'paused';
 
 /** What may kill the process in the middle of a step. */
-export type Trap = { readonly at: 'write' | 'send'; left: number; readonly restartMs: number };
+export type Trap = {
+  readonly at: 'write' | 'send';
+  left: number;
+  readonly restartMs: number;
+  /** The power is cut; drawn when not given. */
+  readonly cut?: boolean;
+};
 
 /** What the machine itself gives its process. */
-export type MachinePart = 'wal' | 'store' | 'records' | 'walState' | 'defer' | 'after' | 'isDead';
+export type MachinePart =
+  | 'wal'
+  | 'store'
+  | 'records'
+  | 'walState'
+  | 'incarnation'
+  | 'afterLoss'
+  | 'defer'
+  | 'after'
+  | 'isDead';
 
 export type MachineHooks = {
   readonly environment: (machine: Machine) => Omit<ProcessEnvironment, MachinePart>;
   readonly onStarted: (machine: Machine, floor: number) => void;
   readonly onStopped: (machine: Machine) => void;
+  readonly onAppend: (machine: Machine, records: readonly Bytes[]) => void;
   /** The process did something, and is done with it. */
   readonly onRan: (machine: Machine) => void;
   readonly onThrown: (machine: Machine, error: unknown) => void;
@@ -37,16 +54,20 @@ export type MachineParts = {
   readonly rng: Rng;
   readonly clock: SimClock;
   readonly disk: SimDisk;
-  readonly storeDisk: SimStoreDisk;
+  readonly makeStore: () => SimStoreDisk;
   readonly open: OpenProcess;
   readonly hooks: MachineHooks;
 };
+
+function incarnationOf(index: number, losses: number): string {
+  return '0x' + (1 + index + 1000 * losses).toString(16).padStart(32, '0');
+}
 
 export class Machine {
   readonly index: number;
   readonly clock: SimClock;
   readonly disk: SimDisk;
-  readonly #storeDisk: SimStoreDisk;
+  #storeDisk: SimStoreDisk;
   readonly #parts: MachineParts;
   status: Status = 'down';
   process: SimProcess | undefined;
@@ -54,6 +75,8 @@ export class Machine {
   /** Never to run again: the liveness phase left it dead. */
   condemned = false;
   starts = 0;
+  /** Logs that were lost. */
+  losses = 0;
   #life = 0;
   #doomed = false;
   #deferred: (() => void)[] = [];
@@ -66,7 +89,16 @@ export class Machine {
     this.index = parts.index;
     this.clock = parts.clock;
     this.disk = parts.disk;
-    this.#storeDisk = parts.storeDisk;
+    this.#storeDisk = parts.makeStore();
+  }
+
+  /** Of the log: another one after each loss. */
+  get incarnation(): string {
+    return incarnationOf(this.index, this.losses);
+  }
+
+  static firstIncarnation(index: number): string {
+    return incarnationOf(index, 0);
   }
 
   get isDoomed(): boolean {
@@ -83,9 +115,11 @@ export class Machine {
     const after = (delayMs: number, run: () => void): void => this.#after(life, delayMs, run);
     const environment: ProcessEnvironment = {
       ...hooks.environment(this),
-      wal: this.disk.open({ after, isDead, onAppend: () => this.spring('write') }),
+      wal: this.disk.open({ after, isDead, onAppend: (records) => this.#onAppend(records) }),
       records: this.disk.records,
       walState: this.#walState,
+      incarnation: this.incarnation,
+      afterLoss: this.losses > 0,
       after,
       isDead,
       defer: (callback) => after(0, callback),
@@ -139,10 +173,15 @@ export class Machine {
     }
     if (!this.#doomed) this.#parts.hooks.onRan(this);
     else {
-      const { restartMs } = this.trap!;
+      const { restartMs, cut } = this.trap!;
       this.trap = undefined;
-      this.crash(restartMs);
+      this.crash(restartMs, cut);
     }
+  }
+
+  #onAppend(records: readonly Bytes[]): void {
+    this.spring('write');
+    if (!this.#doomed) this.#parts.hooks.onAppend(this, records);
   }
 
   /** The process reached a point where a trap may be set: it dies after this point, what it does further has no effect. */
@@ -150,11 +189,33 @@ export class Machine {
     if (this.trap?.at === at && --this.trap.left < 0) this.#doomed = true;
   }
 
-  crash(restartMs: number | undefined): void {
+  /** For a step of the process that runs right now: it is its last, and has no effect from here on. */
+  doom(restartMs: number, cut: boolean): void {
+    if (this.status !== 'running' || this.#doomed) return;
+    this.trap = { at: 'write', left: 0, restartMs, cut };
+    this.#doomed = true;
+  }
+
+  /** Its log is gone, and perhaps the store with it. */
+  loseDisk(restartMs: number, keepsStore: boolean): void {
+    this.crash(restartMs);
+    this.losses++;
+    this.disk.lose();
+    this.#walState = 'empty';
+    this.#floor = 0;
+    if (!keepsStore) this.#storeDisk = this.#parts.makeStore();
+  }
+
+  writeBack(): void {
+    this.#storeDisk.writeBack();
+  }
+
+  /** `cut`: whether the power is cut, and not only the process killed; drawn when not given. */
+  crash(restartMs: number | undefined, cut?: boolean): void {
     const { rng, options, timeline, hooks } = this.#parts;
     if (restartMs !== undefined) timeline.after(restartMs, () => this.start());
     if (this.status === 'down') return;
-    const power = rng.chance(options.disk.powerCutChance);
+    const power = cut ?? rng.chance(options.disk.powerCutChance);
     const head = this.process?.head().height ?? this.#floor;
     this.#floor = power ? 0 : head;
     this.#walState = this.disk.crash(power);

@@ -1,14 +1,14 @@
 /**
  * Command line of the simulator.
  *
- *   npm run simulate -- --seed N [--validators n] [--without kind,kind] [--safety-ms M] [--honest | --habits habit,habit] [--verbose] [--shrink]
+ *   npm run simulate -- --seed N [--validators n] [--epochs] [--without kind,kind] [--safety-ms M] [--honest | --habits habit,habit] [--verbose] [--shrink]
  *   npm run simulate -- [--seeds A..B] [--minutes M] [--workers W] [--failures F]
  *
- * With one seed it prints what happened in the run; with many, what all of them exercised and how to replay a failure.
+ * `--without epochs` keeps the validators as they are at first, `--epochs` has them change. With one seed it prints what happened in the run; with many, what all of them exercised and how to replay a failure.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { FAULT_KINDS, HABITS, type Overrides } from './options.ts';
+import { HABITS, type Overrides, WITHOUT } from './options.ts';
 import { replayCommand, runSeed } from './run.ts';
 import { shrink } from './shrink.ts';
 import { runSwarm } from './swarm.ts';
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     verbose: { type: 'boolean', default: false },
     habits: { type: 'string' },
     honest: { type: 'boolean', default: false },
+    epochs: { type: 'boolean', default: false },
     shrink: { type: 'boolean', default: false },
   },
 });
@@ -108,9 +109,10 @@ async function runMany(overrides: Overrides): Promise<boolean> {
 
 const overrides: Overrides = {
   validators: whole(values.validators, 'validators'),
-  without: named(values.without, FAULT_KINDS, 'without'),
+  without: named(values.without, WITHOUT, 'without'),
   safetyMs: whole(values['safety-ms'], 'safety-ms'),
   honest: values.honest,
+  epochs: values.epochs || undefined,
   habits: named(values.habits, HABITS, 'habits'),
   realCrypto: values['real-crypto'] === undefined ? undefined : values['real-crypto'] === 'true',
 };

@@ -1,5 +1,5 @@
 /**
- * The simulated network between validators. Two natures, one drawn per run: `stream` behaves as the real transport does
+ * The simulated network between machines. Two natures, one drawn per run: `stream` behaves as the real transport does
  * (in order per channel, nothing lost while a link stands, everything in flight lost when it breaks, `connected` when it
  * comes up), `datagram` loses, doubles and reorders at will, which is worse than anything the transport can do.
  * Directed cuts, clogs and resets come from the fault injector; a link whose way is cut long enough breaks.
@@ -8,7 +8,7 @@ import type { NetworkOptions } from './options.ts';
 import type { Rng } from './rng.ts';
 import type { Timeline } from './timeline.ts';
 
-export type Channel = 'consensus' | 'blocks' | 'transactions' | 'sync';
+export type Channel = 'consensus' | 'blocks' | 'transactions' | 'sync' | 'gossip';
 
 export type NetworkHooks = {
   readonly onMessage: (to: number, from: number, channel: Channel, payload: Uint8Array) => void;

@@ -4,10 +4,11 @@
  * on hide each other's bugs.
  */
 import { faultThreshold, type Parameters } from '../../consensus/config.ts';
-import type { HostSettings } from '../../node/host.ts';
+import type { HostSettings } from '../../node/host-options.ts';
+import { drawEpochs, type EpochOptions } from './epoch-options.ts';
 import { Rng } from './rng.ts';
 
-export const FAULT_KINDS = [
+const FAULTS_OF_ANY_RUN = [
   'partition',
   'clog',
   'reset',
@@ -21,6 +22,9 @@ export const FAULT_KINDS = [
   'slow-disk',
   'ambush',
 ] as const;
+/** Faults of runs with epochs: one that strikes at a point of a hand-over, and a disk that is gone for good. */
+const FAULTS_OF_EPOCHS = ['hand-over', 'lose-disk'] as const;
+export const FAULT_KINDS = [...FAULTS_OF_ANY_RUN, ...FAULTS_OF_EPOCHS] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** How often a fault of one kind comes, and how long it stays. */
@@ -63,7 +67,7 @@ export type LoadOptions = {
 /**
  * What liars do: `twins` run twice under one key; `withholds` from some what others get; `hides` certificates in view
  * changes; `swaps` the hash in votes; `accuses` without a reason; `repeats` old messages; `forgets` the end of its log in
- * a crash; `boasts` in heartbeats; `forges` certificates.
+ * a crash; `boasts` in heartbeats; `forges` certificates; `restores` an old backup of its log after a crash.
  */
 export const HABITS = [
   'twins',
@@ -75,6 +79,7 @@ export const HABITS = [
   'forgets',
   'boasts',
   'forges',
+  'restores',
 ] as const;
 export type Habit = (typeof HABITS)[number];
 
@@ -87,6 +92,7 @@ export type LiarOptions = {
 
 export type Options = {
   readonly seed: number;
+  /** Of epoch 0. */
   readonly validators: number;
   readonly parameters: Parameters;
   readonly network: NetworkOptions;
@@ -97,21 +103,29 @@ export type Options = {
   readonly host: HostSettings;
   /** Replicas that lie. Together with the victims never more than t: beyond is anarchy, and no promise holds. */
   readonly liars: LiarOptions | undefined;
+  /** Undefined: the validators never change. */
+  readonly epochs: EpochOptions | undefined;
   readonly tickMs: number;
   readonly safetyMs: number;
   readonly realCrypto: boolean;
 };
 
+/** What a run may be made to do without. */
+export const WITHOUT = [...FAULT_KINDS, 'epochs'] as const;
+export type Without = (typeof WITHOUT)[number];
+
 /** What a replay may change: fewer faults, another size, a shorter run. */
 export type Overrides = {
   readonly validators?: number | undefined;
-  readonly without?: readonly FaultKind[] | undefined;
+  readonly without?: readonly Without[] | undefined;
   readonly safetyMs?: number | undefined;
   readonly realCrypto?: boolean | undefined;
   /** Nobody lies. */
   readonly honest?: boolean | undefined;
   /** There are liars, with these habits. */
   readonly habits?: readonly Habit[] | undefined;
+  /** Validators come and go, whatever was drawn. */
+  readonly epochs?: boolean | undefined;
 };
 
 function drawParameters(rng: Rng): Parameters {
@@ -166,17 +180,38 @@ const RATES: Readonly<Record<FaultKind, readonly [minS: number, maxS: number, mi
   clock: [5, 30, 500, 10_000],
   'slow-disk': [10, 40, 500, 10_000],
   ambush: [2, 15, 100, 8_000],
+  'hand-over': [1, 8, 50, 10_000],
+  'lose-disk': [5, 40, 50, 10_000],
 };
+
+function drawRate(rng: Rng, kind: FaultKind): FaultRate {
+  const [minS, maxS, minMs, maxMs] = RATES[kind];
+  return { everyMs: 1000 * rng.scale(minS, maxS), lastsMs: rng.scale(minMs, maxMs) };
+}
 
 function drawFaults(rng: Rng): Partial<Record<FaultKind, FaultRate>> {
   const out: Partial<Record<FaultKind, FaultRate>> = {};
   const calm = rng.chance(0.1);
   const keep = rng.between(0.2, 0.8);
-  for (const kind of FAULT_KINDS) {
-    const [minS, maxS, minMs, maxMs] = RATES[kind];
-    const rate = { everyMs: 1000 * rng.scale(minS, maxS), lastsMs: rng.scale(minMs, maxMs) };
+  for (const kind of FAULTS_OF_ANY_RUN) {
+    const rate = drawRate(rng, kind);
     if (rng.chance(keep) && !calm) out[kind] = rate;
   }
+  return out;
+}
+
+/** Disks are lost only where the others can do without, and beside liars only those of their victims. */
+function drawEpochFaults(
+  rng: Rng,
+  { lossesMax }: EpochOptions,
+  liars: LiarOptions | undefined,
+): Partial<Record<FaultKind, FaultRate>> {
+  const out: Partial<Record<FaultKind, FaultRate>> = {};
+  for (const kind of FAULTS_OF_EPOCHS) {
+    const rate = drawRate(rng, kind);
+    if (rng.chance(0.6)) out[kind] = rate;
+  }
+  if (lossesMax === 0 || liars?.victims.length === 0) delete out['lose-disk'];
   return out;
 }
 
@@ -207,9 +242,14 @@ function drawLiars(rng: Rng, validators: number, forced: readonly Habit[] | unde
   const order = rng.shuffle(Array.from({ length: validators }, (_, index) => index));
   const count = 1 + rng.int(Math.max(1, t));
   const victims = rng.int(t - Math.min(count, t) + 1);
-  const habits = forced ?? HABITS.filter(() => rng.chance(0.4));
+  const habits = forced ?? HABITS.filter((habit) => habit !== 'restores' && rng.chance(0.4));
   if (!wanted || t === 0) return undefined;
   return { members: order.slice(0, count), victims: order.slice(count, count + victims), habits };
+}
+
+/** Some come back with an old log, in runs in which an epoch may take them in anew. */
+function withBackups(rng: Rng, liars: LiarOptions | undefined): LiarOptions | undefined {
+  return liars && rng.chance(0.3) ? { ...liars, habits: [...liars.habits, 'restores'] } : liars;
 }
 
 /** Draws a run's options from its seed. */
@@ -221,7 +261,6 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
   const disk = drawDisk(rng);
   const clock = { driftPpm: rng.pick([0, 50, 500]), offsetMs: rng.pick([0, 100, 900]) };
   const faults = drawFaults(rng);
-  for (const kind of overrides.without ?? []) delete faults[kind];
   const load = drawLoad(rng);
   const host = drawHost(rng, parameters.deltaMs);
   // A tick later than Δ/2 counts as a pause of the process (consensus.md section 5, step 2).
@@ -229,7 +268,14 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
   const safetyMs = Math.round(rng.scale(8_000, 60_000));
   const realCrypto = rng.chance(0.01);
   const size = overrides.validators ?? validators;
-  const liars = drawLiars(rng, size, overrides.habits);
+  const drawnLiars = drawLiars(rng, size, overrides.habits);
+  const ofEpochs = rng.stream('epochs');
+  const forced = overrides.without?.includes('epochs') ? false : overrides.epochs;
+  const epochs = drawEpochs(ofEpochs, { founders: size, deltaMs: parameters.deltaMs, forced });
+  const isFree = epochs !== undefined && overrides.habits === undefined;
+  const liars = overrides.honest ? undefined : isFree ? withBackups(ofEpochs, drawnLiars) : drawnLiars;
+  if (epochs !== undefined) Object.assign(faults, drawEpochFaults(ofEpochs, epochs, liars));
+  for (const kind of overrides.without ?? []) if (kind !== 'epochs') delete faults[kind];
   return {
     seed,
     validators: size,
@@ -239,10 +285,17 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
     clock,
     faults,
     load,
-    host,
-    liars: overrides.honest ? undefined : liars,
+    // A proposal must fit into a block.
+    host: epochs === undefined ? host : { ...host, batchBytesMax: Math.max(host.batchBytesMax, 16_000) },
+    liars,
+    epochs,
     tickMs,
     safetyMs: overrides.safetyMs ?? safetyMs,
     realCrypto: overrides.realCrypto ?? realCrypto,
   };
+}
+
+/** Machines in a run: the founders, then those that may join. */
+export function machineCount({ validators, epochs }: Options): number {
+  return validators + (epochs?.candidates ?? 0);
 }

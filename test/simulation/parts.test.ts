@@ -1,13 +1,18 @@
 /** The simulator's own parts: a simulator that loses a fault or an event finds nothing, silently. */
 import { describe, expect, it } from 'vitest';
+import { encodeCall, FUNCTIONS } from '../../ledger/governance/abi.ts';
+import { DEFAULT_POLICY } from '../../primitives/policy.ts';
+import { GovernanceModel } from './checkers/governance.ts';
 import { SimDisk } from './disk.ts';
-import { cheapKeys } from './keys.ts';
+import { cheapKeys, IDENTITIES, membersOf } from './keys.ts';
 import { type Channel, SimNetwork } from './network.ts';
+import { proposeCall, setChange } from './operators.ts';
 import { type DiskOptions, drawOptions, FAULT_KINDS, type NetworkOptions } from './options.ts';
 import { Rng } from './rng.ts';
 import { RollingHash } from './rolling-hash.ts';
 import { SimStoreDisk } from './store.ts';
 import { Timeline } from './timeline.ts';
+import { CHAIN_ID, decode, governanceCall } from './transactions.ts';
 
 const STREAM: NetworkOptions = {
   mode: 'stream',
@@ -259,6 +264,36 @@ describe('write-ahead log', () => {
     expect(disk.records).toEqual([record(9), record(3)]);
   });
 
+  it('is empty once it is lost, and what was under way does not come back', () => {
+    const { timeline, disk, wal } = open();
+    wal.append([record(1)], { sync: true });
+    drain(timeline);
+    wal.append([record(2)], { sync: true });
+    disk.crash(true);
+    disk.lose();
+    drain(timeline);
+    expect(disk.records).toEqual([]);
+  });
+
+  it('with a backup that is put back it is sometimes what it was at an earlier crash', () => {
+    const timeline = new Timeline();
+    const disk = new SimDisk(DISK, new Rng(2, 'disk'), 'restores-backup');
+    const lengths: number[] = [];
+    for (let life = 0; life < 30; life++) {
+      const wal = disk.open({
+        after: (delayMs, run) => timeline.after(delayMs, run),
+        onAppend: () => undefined,
+        isDead: () => false,
+      });
+      wal.append([record(life)], { sync: true });
+      drain(timeline);
+      disk.crash(false);
+      lengths.push(disk.records.length);
+    }
+    expect(lengths.some((length, life) => life > 0 && length < lengths[life - 1]!)).toBe(true);
+    expect(lengths.some((length, life) => life > 0 && length > lengths[life - 1]!)).toBe(true);
+  });
+
   it('knows which signatures may not be sent yet', () => {
     const { timeline, disk, wal } = open();
     const signature = new Rng(5, 'signature').bytes(65);
@@ -292,8 +327,10 @@ describe('store', () => {
       expect(store.get(key)).toBeUndefined();
       drain(timeline);
       expect([done, store.get(key)?.[0]]).toEqual([[1, 2, 3], 3]);
+      if (seed > 30) disk.writeBack();
       disk.crash(new Rng(seed, 'store'), true);
-      left.add(store.get(key)?.[0]);
+      if (seed > 30) expect(store.get(key)?.[0]).toBe(3);
+      else left.add(store.get(key)?.[0]);
     }
     expect(left).toEqual(new Set([1, 2, 3]));
   });
@@ -313,6 +350,52 @@ describe('keys', () => {
   });
 });
 
+describe('governance model', () => {
+  const MEMBERS = membersOf(3);
+  const at = (number: number) => ({
+    chainId: CHAIN_ID,
+    genesisHash: '0x',
+    number,
+    timestamp: 1000 + number,
+    hashAt: () => undefined,
+  });
+  const call = (model: GovernanceModel, operator: number, data: Uint8Array, number: number): void => {
+    const decoded = decode(governanceCall(IDENTITIES[operator]!.operatorSecret, 0, data));
+    if (!decoded.ok) throw new Error(decoded.message);
+    model.apply(decoded.transaction, true, at(number));
+  };
+  const vote = (id: number) => encodeCall(FUNCTIONS.vote, { id, approve: true });
+
+  it('changes the set with the vote that makes a majority, and lets what else was open lapse', () => {
+    const model = new GovernanceModel(MEMBERS, DEFAULT_POLICY);
+    call(model, 0, proposeCall(setChange({ remove: [2] })), 1);
+    call(model, 1, proposeCall(setChange({ replace: [[0, 3]] })), 1);
+    expect(model.state).toMatchObject({ epoch: 0, nextId: 3 });
+    call(model, 2, vote(1), 2);
+    expect(model.state).toMatchObject({ epoch: 1, members: MEMBERS.slice(0, 2), open: [] });
+    call(model, 0, vote(2), 2);
+    call(model, 0, vote(2), 3);
+    expect(model.state.epoch).toBe(1);
+  });
+
+  it('waits for those who are to start it', () => {
+    const model = new GovernanceModel(MEMBERS, DEFAULT_POLICY);
+    const everybody = [3, 4, 5].map((by, machine): [number, number] => [machine, by]);
+    call(model, 0, proposeCall(setChange({ replace: everybody })), 1);
+    call(model, 1, vote(1), 2);
+    expect(model.state).toMatchObject({ epoch: 0, members: MEMBERS });
+  });
+
+  it('takes nothing from an account that is no operator, nor twice from one', () => {
+    const model = new GovernanceModel(MEMBERS, DEFAULT_POLICY);
+    call(model, 5, proposeCall(setChange({ remove: [2] })), 1);
+    call(model, 0, proposeCall(setChange({ remove: [2] })), 1);
+    call(model, 0, vote(1), 2);
+    call(model, 4, vote(1), 2);
+    expect(model.state).toMatchObject({ epoch: 0, nextId: 2 });
+  });
+});
+
 describe('swarm options', () => {
   it('follow from the seed and cover every size and every class of fault, each left out in many runs', () => {
     expect(drawOptions(11)).toEqual(drawOptions(11));
@@ -320,14 +403,41 @@ describe('swarm options', () => {
     expect(new Set(drawn.map(({ validators }) => validators))).toEqual(new Set([1, 2, 3, 4, 5, 7]));
     for (const kind of FAULT_KINDS) {
       const having = drawn.filter(({ faults }) => faults[kind] !== undefined).length;
-      expect(having).toBeGreaterThan(80);
+      expect(having).toBeGreaterThan(kind === 'lose-disk' ? 30 : 80);
       expect(having).toBeLessThan(320);
     }
   });
 
+  it('have epochs in half of the runs, and without them are what they were', () => {
+    const drawn = Array.from({ length: 400 }, (_, seed) => drawOptions(seed));
+    const changing = drawn.filter(({ epochs }) => epochs !== undefined);
+    expect(changing.length).toBeGreaterThan(150);
+    expect(changing.length).toBeLessThan(250);
+    for (const options of changing) {
+      const { epochs, faults, host, liars, ...rest } = options;
+      const still = drawOptions(options.seed, { without: ['epochs'] });
+      expect(still.epochs).toBeUndefined();
+      expect(still).toMatchObject(rest);
+      expect(still.faults).toEqual((({ 'hand-over': _, 'lose-disk': __, ...others }) => others)(faults));
+    }
+  });
+
+  it('never let a set come about that lost disks bring to a stop', () => {
+    for (let seed = 0; seed < 400; seed++) {
+      const { epochs, faults, validators, liars } = drawOptions(seed, { epochs: true });
+      expect(epochs!.sizeMin).toBeLessThanOrEqual(validators);
+      expect(epochs!.policy.leastValidators).toBe(epochs!.sizeMin);
+      if (faults['lose-disk'] === undefined) continue;
+      expect(epochs!.lossesMax).toBeGreaterThan(0);
+      expect(epochs!.sizeMin).toBeGreaterThan(2 * epochs!.lossesMax);
+      expect(liars?.victims.length).not.toBe(0);
+    }
+  });
+
   it('an override changes what it names and nothing else', () => {
-    const before = drawOptions(12);
-    const { validators, faults, ...rest } = drawOptions(12, { validators: 5, without: ['crash', 'partition'] });
+    const before = drawOptions(12, { without: ['epochs'] });
+    const without = ['epochs', 'crash', 'partition'] as const;
+    const { validators, faults, ...rest } = drawOptions(12, { validators: 5, without });
     expect(validators).toBe(5);
     expect(Object.keys(faults)).toEqual(
       Object.keys(before.faults).filter((kind) => kind !== 'crash' && kind !== 'partition'),

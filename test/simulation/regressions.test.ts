@@ -6,7 +6,8 @@ import { runSeed } from './run.ts';
 describe('regressions', () => {
   for (const { seed, was, ...overrides } of REGRESSIONS) {
     it(`seed ${seed}: ${was}`, async () => {
-      const { failure, transcript } = await runSeed(seed, overrides);
+      // What was found before there were epochs is run without them, as it was.
+      const { failure, transcript } = await runSeed(seed, { epochs: false, ...overrides });
       expect(failure, transcript.slice(-20).join('\n')).toBeUndefined();
     });
   }

@@ -31,4 +31,17 @@ export const REGRESSIONS: readonly Regression[] = [
     honest: true,
     was: 'final blocks spread over several logs after power cuts were never put together again',
   },
+  {
+    seed: 59,
+    honest: true,
+    epochs: true,
+    was: 'the duty to tell the new validators was lost in a restart, and nobody spoke any more',
+  },
+  {
+    seed: 139,
+    honest: true,
+    epochs: true,
+    was: 'a crash between two records of one append let a key sign that had lost its log',
+  },
+  { seed: 1358, epochs: true, was: 'a closing block that came back from the log had no proof of its own' },
 ];

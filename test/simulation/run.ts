@@ -27,6 +27,10 @@ export type Stats = {
   readonly messages: number;
   readonly lost: number;
   readonly statements: number;
+  /** Epochs that ended. */
+  readonly handOvers: number;
+  /** Same-set epochs among them, each for a validator that lost its log. */
+  readonly rejoined: number;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
 };
 
@@ -52,6 +56,8 @@ function statsOf(world: World): Stats {
     messages: world.network.counts.sent,
     lost: world.network.counts.lost,
     statements: world.signatures.statements,
+    handOvers: world.book.newest.config.epoch,
+    rejoined: world.book.rejoined,
     faults: world.faults.counts,
   };
 }
@@ -63,18 +69,11 @@ function causeStack(cause: unknown): string | undefined {
 export async function runSeed(seed: number, request: RunRequest = {}): Promise<RunResult> {
   const options = drawOptions(seed, request);
   const platform = request.platform ?? HOST;
-  const shared = await platform.shared(options.validators, options.realCrypto);
+  const shared = await platform.shared(options);
   const transcript = new Transcript(TRANSCRIPT_LINES, request.print);
   const world = new World(
     options,
-    {
-      keys: shared.keys,
-      genesisHash: shared.genesisHash,
-      membershipHash: shared.membershipHash,
-      makeStore: () => shared.genesisStore.clone(),
-      open: withLiars(platform, options, shared),
-      defect: request.defect,
-    },
+    { shared, open: withLiars(platform, options, shared), defect: request.defect },
     transcript,
   );
   world.start();
@@ -106,5 +105,6 @@ export function replayCommand(seed: number, request: Overrides): string {
   if (request.realCrypto !== undefined) parts.push(`--real-crypto ${request.realCrypto}`);
   if (request.habits?.length) parts.push(`--habits ${request.habits.join(',')}`);
   if (request.honest) parts.push('--honest');
+  if (request.epochs) parts.push('--epochs');
   return parts.join(' ');
 }

@@ -1,29 +1,36 @@
-/** What all runs of one size share: keys, block 0 and a store that holds it. Made once per process. */
+/** What all runs of one kind share: keys, block 0 and a store that holds it. Made once per process. */
 import { Ledger } from '../../ledger/ledger.ts';
 import { fromHex } from '../../primitives/bytes.ts';
 import type { Hash } from '../../primitives/ids.ts';
-import { membershipHash, type Validator } from '../../primitives/membership.ts';
+import type { Validator } from '../../primitives/membership.ts';
+import { DEFAULT_POLICY, type Policy } from '../../primitives/policy.ts';
 import { WALL_START_MS } from './clock.ts';
-import { cheapKeys, type Keys, realKeys } from './keys.ts';
+import { cheapKeys, type Keys, membersOf, realKeys } from './keys.ts';
+import { machineCount, type Options } from './options.ts';
 import type { OpenProcess } from './process.ts';
 import { SimStoreDisk } from './store.ts';
-import { ACCOUNTS, BASE_FEE, CHAIN_ID, decode, GAS_LIMIT, START_BALANCE } from './transactions.ts';
+import { BASE_FEE, CHAIN_ID, decode, FUNDED, GAS_LIMIT, START_BALANCE } from './transactions.ts';
 
-/** A kind of process to simulate, and what all its runs of one size share. */
+/** A kind of process to simulate, and what all its runs of one kind share. */
 export type Platform = {
   readonly open: OpenProcess;
-  readonly shared: (n: number, realCrypto: boolean) => Promise<Shared>;
+  readonly shared: (options: Options) => Promise<Shared>;
 };
+
+/** What block 0 says of validators. */
+export type Founding = { readonly members: readonly Validator[]; readonly policy: Policy };
 
 export type Shared = {
   readonly keys: Keys;
   readonly genesisHash: Hash;
-  readonly membershipHash: Hash;
+  readonly founding: Founding;
+  /** The founders, then those that may be taken in. */
+  readonly machines: readonly Validator[];
   readonly genesisStore: SimStoreDisk;
 };
 
 /** What a simulated validator opens its ledger with, beside the store. */
-export function ledgerOptions(membership: Hash) {
+export function ledgerOptions({ members, policy }: Founding) {
   return {
     chainId: CHAIN_ID,
     gasLimit: GAS_LIMIT,
@@ -31,41 +38,36 @@ export function ledgerOptions(membership: Hash) {
     decode,
     genesis: {
       extraData: fromHex('0x' + '51'.repeat(32))!,
-      mixHash: membership,
+      validators: members,
+      policy,
       timestamp: Math.floor(WALL_START_MS / 1000) - 86_400,
-      alloc: new Map(ACCOUNTS.map((address) => [address, START_BALANCE])),
+      alloc: new Map(FUNDED.map((address) => [address, START_BALANCE])),
     },
   };
 }
 
-/** Hash of the validator list: each one its own operator, with a node key that nobody here uses. */
-export function membershipOf(keys: Keys): Hash {
-  const validators: Validator[] = keys.addresses.map((validator) => ({
-    validator,
-    nodeKey: '0x02' + validator.slice(2).padStart(64, '0'),
-    operator: validator,
-  }));
-  return membershipHash(validators);
-}
+type Kind = { readonly founders: number; readonly machines: number; readonly policy: Policy; readonly real: boolean };
 
-async function makeShared(n: number, realCrypto: boolean): Promise<Shared> {
-  const keys = realCrypto ? realKeys(n) : cheapKeys(n);
-  const membership = membershipOf(keys);
+async function makeShared({ founders, machines, policy, real }: Kind): Promise<Shared> {
+  const founding = { members: membersOf(founders), policy };
   const genesisStore = new SimStoreDisk();
   const store = genesisStore.open({ after: (_, run) => queueMicrotask(run), delayMs: () => 0, isDead: () => false });
-  const ledger = await Ledger.open({ ...ledgerOptions(membership), store });
+  const ledger = await Ledger.open({ ...ledgerOptions(founding), store });
   const { genesisHash } = ledger;
   await ledger.close();
-  return { keys, genesisHash, membershipHash: membership, genesisStore };
+  const keys = real ? realKeys(machines) : cheapKeys(machines);
+  return { keys, genesisHash, founding, machines: membersOf(machines), genesisStore };
 }
 
 const cache = new Map<string, Promise<Shared>>();
 
-export function sharedSetting(n: number, realCrypto: boolean): Promise<Shared> {
-  const key = `${n} ${realCrypto}`;
+export function sharedSetting(options: Options): Promise<Shared> {
+  const policy = options.epochs?.policy ?? DEFAULT_POLICY;
+  const kind = { founders: options.validators, machines: machineCount(options), policy, real: options.realCrypto };
+  const key = JSON.stringify(kind);
   let shared = cache.get(key);
   if (shared === undefined) {
-    shared = makeShared(n, realCrypto);
+    shared = makeShared(kind);
     cache.set(key, shared);
   }
   return shared;

@@ -15,6 +15,7 @@ export async function shrink(seed: number, overrides: Overrides): Promise<Overri
     if (first.options.faults[kind] === undefined) continue;
     await tryOut({ ...best, without: [...(best.without ?? []), kind] });
   }
+  if (first.options.epochs !== undefined) await tryOut({ ...best, without: [...(best.without ?? []), 'epochs'] });
   for (const part of [0.1, 0.25, 0.5]) {
     if (best.safetyMs !== undefined) break;
     await tryOut({ ...best, safetyMs: Math.round(first.options.safetyMs * part) });

@@ -58,6 +58,11 @@ export class SimStoreDisk {
     this.undo = [];
   }
 
+  /** What the system holds in memory is written: a power cut takes none of it back any more. */
+  writeBack(): void {
+    this.undo = [];
+  }
+
   open(hooks: StoreHooks): KeyValueStore {
     return new SimStore(this, hooks);
   }

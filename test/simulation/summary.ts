@@ -14,6 +14,10 @@ export class Summary {
   starts = 0;
   messages = 0;
   statements = 0;
+  handOvers = 0;
+  rejoined = 0;
+  /** Seeds in which epochs ended. */
+  changing = 0;
   readonly faults = new Map<FaultKind, number>();
   readonly sizes = new Map<number, number>();
   readonly failures: Failure[] = [];
@@ -29,6 +33,9 @@ export class Summary {
     this.starts += stats.starts;
     this.messages += stats.messages;
     this.statements += stats.statements;
+    this.handOvers += stats.handOvers;
+    this.rejoined += stats.rejoined;
+    this.changing += Number(stats.handOvers > 0);
     for (const [kind, count] of Object.entries(stats.faults) as [FaultKind, number][]) {
       this.faults.set(kind, (this.faults.get(kind) ?? 0) + count);
     }
@@ -47,6 +54,7 @@ export class Summary {
       `${this.seeds} seeds in ${(realMs / 1000).toFixed(0)} s (${rate.toFixed(1)}/s), ${(this.virtualMs / 3_600_000).toFixed(1)} virtual hours`,
       `${this.blocks} blocks, ${this.transactions} transactions handed in, ${this.viewChanges} views entered, ${this.starts} starts`,
       `${this.messages} messages, ${this.statements} signed statements, ${this.events} events`,
+      `${this.handOvers} hand-overs in ${this.changing} seeds, ${this.rejoined} of them for a validator that lost its log`,
       `sizes: ${sizes.join(', ')}`,
       `faults: ${faults.join(', ') || 'none'}`,
       `${this.failures.length} failed`,

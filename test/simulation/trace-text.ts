@@ -5,7 +5,9 @@ function shortHash(hash: string): string {
   return hash.slice(2, 10);
 }
 
-export function traceText(trace: Trace): string {
+/** `machineOf`: the number of the machine that a validator of the epoch runs on. */
+export function traceText(trace: Trace, machineOf: (index: number) => number | undefined): string {
+  const named = (index: number): string => `r${machineOf(index) ?? '?'}`;
   switch (trace.name) {
     case 'started':
       return `may sign (${trace.answers} answers)`;
@@ -14,19 +16,21 @@ export function traceText(trace: Trace): string {
     case 'halted':
       return `halted: ${trace.reason}`;
     case 'suspect':
-      return `suspects ${trace.accused.map((member) => `r${member}`)} in view ${trace.view}: ${trace.reason}`;
+      return `suspects ${trace.accused.map(named)} in view ${trace.view}: ${trace.reason}`;
     case 'view-entered':
-      return `enters view ${trace.view} (r${trace.by} accused ${trace.accused.map((member) => `r${member}`)})`;
+      return `enters view ${trace.view} (${named(trace.by)} accused ${trace.accused.map(named)})`;
     case 'view-installed':
     case 'proposed':
     case 'certified':
     case 'final':
       return `${trace.name} ${trace.height} ${shortHash(trace.hash)} in view ${trace.view}`;
+    case 'epoch-ended':
+      return `ends epoch ${trace.epoch} with block ${trace.height} ${shortHash(trace.hash)}`;
     case 'fetching':
-      return `fetches ${trace.from}..${trace.to} from r${trace.peer}`;
+      return `fetches ${trace.from}..${trace.to} from ${named(trace.peer)}`;
     case 'conflict':
-      return `says r${trace.signer} lies: ${trace.what}`;
+      return `says ${named(trace.signer)} lies: ${trace.what}`;
     case 'rejected':
-      return `rejects ${trace.message} of r${trace.from}: ${trace.reason}`;
+      return `rejects ${trace.message} of ${named(trace.from)}: ${trace.reason}`;
   }
 }

@@ -1,14 +1,17 @@
 /**
  * Real signed transfers for the simulated clients. What a transaction says depends only on its account, nonce and
- * variant, never on the run, so that each is signed and decoded once per process however many runs use it.
+ * variant, never on the run, so that each is signed and decoded once per process however many runs use it. And calls of
+ * the governance contract, for operators.
  */
+import { governanceGas } from '../../ledger/governance/contract.ts';
 import { decodeTransaction, type TransactionResult } from '../../ledger/transaction.ts';
-
-import { utf8 } from '../../primitives/bytes.ts';
-import type { Address, Bytes } from '../../primitives/ids.ts';
+import { hexBytes, toHex, utf8 } from '../../primitives/bytes.ts';
+import { type Address, type Bytes, GOVERNANCE_ADDRESS } from '../../primitives/ids.ts';
 import { keccak256 } from '../../primitives/keccak.ts';
 import { type RlpInput, rlpEncode } from '../../primitives/rlp.ts';
 import { privateKeyAddress, sign } from '../../primitives/secp256k1.ts';
+import { signTransaction } from '../../primitives/sign-transaction.ts';
+import { IDENTITIES } from './keys.ts';
 
 export const CHAIN_ID = 4242;
 export const BASE_FEE = 7n;
@@ -18,6 +21,12 @@ const ACCOUNTS_MAX = 8;
 
 const secrets = Array.from({ length: ACCOUNTS_MAX }, (_, index) => keccak256(utf8(`simulated account ${index}`)));
 export const ACCOUNTS: readonly Address[] = secrets.map(privateKeyAddress);
+
+/** Every account that has coins in block 0: the clients', the operators' and, for READYs, the validators'. */
+export const FUNDED: readonly Address[] = [
+  ...ACCOUNTS,
+  ...IDENTITIES.flatMap(({ validator, operator }) => [validator, operator]),
+];
 
 /**
  * `plain` is valid; `rival` is valid too, at the same nonce with other content and a higher fee; the others must be
@@ -63,6 +72,24 @@ export function transaction(account: number, nonce: number, variant: Variant): B
     made.set(key, raw);
   }
   return raw;
+}
+
+/** A call of the governance contract by the account of a secret. */
+export function governanceCall(secret: Bytes, nonce: number, data: Bytes): Bytes {
+  const { raw } = signTransaction(
+    {
+      chainId: CHAIN_ID,
+      nonce,
+      maxPriorityFeePerGas: 2n,
+      maxFeePerGas: 2n * BASE_FEE,
+      gasLimit: 400_000 + governanceGas(data),
+      to: GOVERNANCE_ADDRESS,
+      value: 0n,
+      data: toHex(data),
+    },
+    secret,
+  );
+  return hexBytes(raw);
 }
 
 const decoded = new Map<string, TransactionResult>();

@@ -7,6 +7,7 @@ export type Property =
   | 'double-sign'
   | 'view-promise'
   | 'membership'
+  | 'epoch'
   | 'proof'
   | 'execution'
   | 'client'

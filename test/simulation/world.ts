@@ -1,25 +1,29 @@
 /**
- * One simulated network: machines with their disks and clocks, the network between them, clients, faults, and the
- * checkers that watch every event. Everything in it follows from the options, and those from the seed.
+ * One simulated network: machines with their disks and clocks, the network between them, clients, operators, faults, and
+ * the checkers that watch every event. Everything in it follows from the options, and those from the seed.
  */
-import { type EpochConfig, faultThreshold } from '../../consensus/config.ts';
-import { makeSchedule, type Schedule } from '../../consensus/groups.ts';
+import type { Message } from '../../consensus/message.ts';
 import { decodeMessage } from '../../consensus/message-codec.ts';
-import type { Bytes, Hash } from '../../primitives/ids.ts';
+import { WIRE_LIMITS } from '../../consensus/wire-numbers.ts';
+import type { Chain } from '../../node/epoch-peers.ts';
+import type { Bytes } from '../../primitives/ids.ts';
 import { ChainChecker } from './checkers/chain.ts';
+import { EpochBook } from './checkers/epochs.ts';
 import { SignatureChecker } from './checkers/signatures.ts';
-import { Clients } from './clients.ts';
+import { Clients, type SubmitResult } from './clients.ts';
 import { SimClock } from './clock.ts';
 import { SimDisk, type WalDefect } from './disk.ts';
 import { Faults } from './faults.ts';
-import type { Keys } from './keys.ts';
+import { beginsEpoch, momentOf } from './hand-over-faults.ts';
+import { IDENTITIES } from './keys.ts';
 import { Machine, type MachinePart } from './machine.ts';
 import { type Channel, SimNetwork } from './network.ts';
-import type { Options } from './options.ts';
-import type { OpenProcess, ProcessEnvironment } from './process.ts';
+import { Operators } from './operators.ts';
+import { machineCount, type Options } from './options.ts';
+import type { About, OpenProcess, ProcessEnvironment } from './process.ts';
 import { Rng } from './rng.ts';
 import { RollingHash } from './rolling-hash.ts';
-import type { SimStoreDisk } from './store.ts';
+import type { Shared } from './setting.ts';
 import { Timeline } from './timeline.ts';
 import { ACCOUNTS, CHAIN_ID } from './transactions.ts';
 import type { Transcript } from './transcript.ts';
@@ -27,27 +31,25 @@ import { Violation } from './violation.ts';
 
 /** What a run is made of besides its options. */
 export type Setting = {
-  readonly keys: Keys;
-  readonly genesisHash: Hash;
-  readonly membershipHash: Hash;
-  /** A fresh disk that holds block 0. */
-  readonly makeStore: () => SimStoreDisk;
+  readonly shared: Shared;
   readonly open: OpenProcess;
   readonly defect?: WalDefect | undefined;
 };
 
 /** Traces that no run without a lying replica may ever show. */
 const NEVER = new Set(['amnesia', 'halted', 'conflict']);
+const ANY_EPOCH = { validators: WIRE_LIMITS.validators };
 
 export class World {
   readonly options: Options;
   readonly timeline = new Timeline();
-  readonly schedule: Schedule;
-  readonly config: EpochConfig;
   readonly machines: readonly Machine[];
   readonly network: SimNetwork;
   readonly clients: Clients;
+  /** Only where epochs end. */
+  readonly operators: Operators | undefined;
   readonly faults: Faults;
+  readonly book: EpochBook;
   readonly chain: ChainChecker;
   readonly signatures: SignatureChecker;
   readonly hash = new RollingHash();
@@ -58,6 +60,7 @@ export class World {
   events = 0;
   readonly #setting: Setting;
   readonly #transcript: Transcript;
+  readonly #chain: Chain;
   #opening = 0;
   #lastPayload: Bytes | undefined;
 
@@ -67,42 +70,79 @@ export class World {
     this.#transcript = transcript;
     this.rng = new Rng(options.seed, 'world');
     this.liars = new Set(options.liars?.members);
-    const n = options.validators;
-    const { keys, genesisHash, membershipHash } = setting;
-    this.schedule = makeSchedule(n);
-    this.config = {
-      chainId: CHAIN_ID,
-      genesisHash,
-      epoch: 0,
-      validators: keys.addresses,
-      membershipHash,
-      root: { height: 0, hash: genesisHash },
-      parameters: options.parameters,
-    };
+    const count = machineCount(options);
+    const { keys, genesisHash, founding, machines: identities } = setting.shared;
+    this.#chain = { chainId: CHAIN_ID, genesisHash, parameters: options.parameters };
     const report = (violation: Violation): void => this.fail(violation);
-    this.signatures = new SignatureChecker(this.schedule, report, this.liars, (certificate) =>
-      this.chain.onCertificate(certificate),
-    );
-    this.chain = new ChainChecker({ config: this.config, schedule: this.schedule, keys }, report, {
-      onGlobal: (block) => {
-        for (const tx of block.transactions) this.clients.onFinal(ACCOUNTS.indexOf(tx.from), tx.nonce);
-      },
-      onProof: ({ view, height, hash }) => this.signatures.onFinal(view, height, hash),
+    this.book = new EpochBook(this.#chain, founding, identities);
+    this.signatures = new SignatureChecker({
+      book: this.book,
+      report,
+      liars: this.liars,
+      firstIncarnation: Machine.firstIncarnation,
+      onCertificate: (certificate) => this.chain.onCertificate(certificate),
     });
-    this.network = new SimNetwork(n, options.network, this.timeline, this.rng.stream('network'), {
+    this.chain = new ChainChecker({ book: this.book, keys, machines: count }, report, {
+      onGlobal: (block) => {
+        for (const tx of block.transactions) {
+          this.clients.onFinal(ACCOUNTS.indexOf(tx.from), tx.nonce);
+          this.operators?.onFinal(tx.from, tx.nonce);
+        }
+      },
+      onProof: (certificate) => this.signatures.onFinal(certificate),
+    });
+    this.network = new SimNetwork(count, options.network, this.timeline, this.rng.stream('network'), {
       onMessage: (to, from, channel, payload) => this.#onMessage(to, from, channel, payload),
       onConnected: (at, peer) => this.machines[at]!.run(() => this.machines[at]!.process?.onConnected(peer)),
       isRunning: (replica) => this.machines[replica]!.status === 'running',
     });
-    this.machines = Array.from({ length: n }, (_, index) => this.#makeMachine(index));
+    this.machines = Array.from({ length: count }, (_, index) => this.#makeMachine(index));
     this.clients = new Clients(options.load, this.timeline, this.rng.stream('clients'), {
-      n,
-      submit: (replica, raw) => this.#submit(replica, raw),
+      n: count,
+      submit: (replica, raw) => this.submit(replica, raw),
     });
-    const note = (text: string): void => this.note(text);
-    const { timeline, machines, network } = this;
-    const targets = machines.filter(({ index }) => !this.isSpared(index));
-    this.faults = new Faults({ options, timeline, machines, targets, network, note, rng: this.rng.stream('faults') });
+    this.operators = this.#makeOperators();
+    this.faults = this.#makeFaults();
+  }
+
+  #makeOperators(): Operators | undefined {
+    const { epochs, validators, load, liars } = this.options;
+    if (epochs === undefined) return undefined;
+    const founders = Array.from({ length: validators }, (_, index) => index);
+    return new Operators({
+      options: epochs,
+      timeline: this.timeline,
+      rng: this.rng.stream('operators'),
+      machines: this.machines.length,
+      retryMs: load.retryMs,
+      kept: new Set(liars === undefined ? [] : founders.filter((index) => this.isSpared(index))),
+      governance: (machine) => this.machines[machine]!.process?.governance(),
+      isRunning: (machine) => this.machines[machine]!.status === 'running',
+      submit: (machine, raw) => this.submit(machine, raw),
+      note: (text) => this.note(text),
+    });
+  }
+
+  #makeFaults(): Faults {
+    const { options, timeline, machines, network } = this;
+    return new Faults({
+      options,
+      timeline,
+      machines,
+      targets: machines.filter(({ index }) => !this.isSpared(index)),
+      network,
+      note: (text) => this.note(text),
+      rng: this.rng.stream('faults'),
+      moved: () => {
+        const { newest } = this.book;
+        const before = this.book.at(newest.config.epoch - 1)?.machines ?? [];
+        return {
+          leavers: before.filter((machine) => !newest.machines.includes(machine)),
+          newcomers: newest.machines.filter((machine) => !before.includes(machine)),
+        };
+      },
+      lost: () => this.lost().length,
+    });
   }
 
   /** Beside liars only the drawn victims may be hit by anything: what is more is anarchy. */
@@ -111,8 +151,21 @@ export class World {
     return liars !== undefined && !liars.members.includes(index) && !liars.victims.includes(index);
   }
 
-  get t(): number {
-    return faultThreshold(this.options.validators);
+  /** Machines whose log was lost and that no closing block has taken in anew since, or that have not heard of it. */
+  lost(): number[] {
+    const { lives, config } = this.book.newest;
+    const isLost = ({ index, losses, incarnation, process }: Machine): boolean => {
+      const known = lives.get(IDENTITIES[index]!.validator) === incarnation;
+      return losses > 0 && !(known && (process?.head().height ?? 0) >= config.root.height);
+    };
+    return this.machines.filter(isLost).map(({ index }) => index);
+  }
+
+  #defectOf(index: number): WalDefect | undefined {
+    const { liars } = this.options;
+    if (!this.liars.has(index)) return this.#setting.defect;
+    if (liars?.habits.includes('forgets')) return 'forgets-last';
+    return liars?.habits.includes('restores') ? 'restores-backup' : this.#setting.defect;
   }
 
   #makeMachine(index: number): Machine {
@@ -130,12 +183,8 @@ export class World {
       timeline,
       rng,
       clock,
-      disk: new SimDisk(
-        options.disk,
-        rng.stream(`disk ${index}`),
-        this.liars.has(index) && options.liars?.habits.includes('forgets') ? 'forgets-last' : this.#setting.defect,
-      ),
-      storeDisk: this.#setting.makeStore(),
+      disk: new SimDisk(options.disk, rng.stream(`disk ${index}`), this.#defectOf(index)),
+      makeStore: () => this.#setting.shared.genesisStore.clone(),
       open: this.#setting.open,
       hooks: {
         environment: (machine) => this.#environment(machine),
@@ -148,6 +197,10 @@ export class World {
           if (!this.liars.has(index)) this.chain.checkProven(index);
         },
         onStopped: () => this.network.resetAll(index),
+        onAppend: (machine, records) => {
+          if (this.faults.awaits('record written') && beginsEpoch(records))
+            this.faults.onMoment('record written', machine);
+        },
         onThrown: (machine, error) => this.#onThrown(machine, error),
         onOpening: (change) => {
           this.#opening += change;
@@ -157,15 +210,17 @@ export class World {
   }
 
   #environment(machine: Machine): Omit<ProcessEnvironment, MachinePart> {
-    const { keys } = this.#setting;
+    const { keys, machines, founding } = this.#setting.shared;
     const { index } = machine;
+    const { epochs, host } = this.options;
     return {
       self: index,
-      config: this.config,
-      incarnation: '0x' + (index + 1).toString(16).padStart(32, '0'),
+      machines,
+      chain: this.#chain,
+      founding,
       nonce: 1 + machine.starts * 1000 + index,
       clock: machine.clock,
-      settings: this.options.host,
+      settings: host,
       send: (to, channel, payload) => this.#send(machine, to, channel, payload),
       sign: (digest) => {
         const signature = keys.sign(index, digest);
@@ -174,7 +229,14 @@ export class World {
         return signature;
       },
       recover: keys.recover,
-      log: (name, text, about) => this.#onLog(machine, { name, text, about }),
+      validatorSecret: epochs && IDENTITIES[index]!.validatorSecret,
+      gossips: epochs?.gossip === true,
+      log: (name, text, about = {}) => this.#onLog(machine, { name, text, about }),
+      onClosing: (block) => {
+        if (machine.isDoomed) return;
+        this.signatures.onClosing(block.hash);
+        this.faults.onMoment('closing block executed', machine);
+      },
       onDeliver: (block, proof) => {
         if (machine.isDoomed || this.liars.has(index)) return;
         this.hash.text(block.hash);
@@ -184,8 +246,9 @@ export class World {
   }
 
   #send(machine: Machine, to: number, channel: Channel, payload: Bytes): boolean {
-    if (machine.isDoomed || to === machine.index || to < 0 || to >= this.options.validators) return false;
+    if (machine.isDoomed || to === machine.index || this.machines[to] === undefined) return false;
     if (!this.liars.has(machine.index)) this.#watch(machine, payload, channel);
+    if (machine.isDoomed) return false;
     this.hash.number(to);
     this.hash.bytes(payload);
     const sent = this.network.send(machine.index, to, channel, payload);
@@ -200,9 +263,20 @@ export class World {
     }
     if (channel === 'transactions' || payload === this.#lastPayload) return;
     this.#lastPayload = payload;
-    const decoded = decodeMessage(payload, { validators: this.options.validators });
-    if (decoded.ok) this.signatures.onMessage(decoded.message);
-    else this.fail(new Violation('crash', `replica ${machine.index} sends what does not decode: ${decoded.reason}`));
+    const decoded = decodeMessage(payload, ANY_EPOCH);
+    if (!decoded.ok) {
+      this.fail(new Violation('crash', `replica ${machine.index} sends what does not decode: ${decoded.reason}`));
+      return;
+    }
+    this.signatures.onMessage(decoded.message);
+    this.#tellMoment(machine, decoded.message);
+  }
+
+  #tellMoment(machine: Machine, message: Message): void {
+    if (this.options.epochs === undefined) return;
+    const { config } = machine.process!.standing();
+    const moment = config.epoch === 0 ? undefined : momentOf(message, config.root.height);
+    if (moment !== undefined) this.faults.onMoment(moment, machine);
   }
 
   #onMessage(to: number, from: number, channel: Channel, payload: Bytes): void {
@@ -211,10 +285,11 @@ export class World {
     machine.run(() => machine.process?.onMessage(from, channel, payload));
   }
 
-  #submit(replica: number, raw: Bytes): { ok: true } | { ok: false; message: string } | undefined {
+  /** Hands a transaction to a machine; undefined when it does not answer. */
+  submit(replica: number, raw: Bytes): SubmitResult | undefined {
     const machine = this.machines[replica]!;
     if (machine.status !== 'running') return undefined;
-    let result: { ok: true } | { ok: false; message: string } | undefined;
+    let result: SubmitResult | undefined;
     machine.run(() => {
       result = machine.process?.submit(raw);
     });
@@ -223,15 +298,19 @@ export class World {
     return result;
   }
 
-  #onLog(machine: Machine, entry: { name: string; text: string; about: number | undefined }): void {
+  #onLog(machine: Machine, entry: { name: string; text: string; about: About }): void {
     const { name, text, about } = entry;
     if (machine.isDoomed) return;
     this.traces.set(name, (this.traces.get(name) ?? 0) + 1);
     this.hash.text(name);
     this.#transcript.add(this.timeline.now, machine.index, text);
-    const excused = this.liars.has(machine.index) || (about !== undefined && this.liars.has(about));
+    const excused = this.liars.has(machine.index) || (about.machine !== undefined && this.liars.has(about.machine));
     if (NEVER.has(name) && !excused) this.fail(new Violation('accuracy', `replica ${machine.index}: ${text}`));
     this.faults.onTrace(name);
+    if (about.block !== undefined && this.signatures.isClosing(about.block))
+      this.faults.onMoment('closing block certified', machine);
+    if (name === 'epoch-ended') this.faults.onMoment('closing block final', machine);
+    if (name === 'epoch') this.faults.onMoment('epoch begun', machine);
   }
 
   #onThrown(machine: Machine, error: unknown): void {
@@ -256,8 +335,16 @@ export class World {
     this.note(`VIOLATION ${violation.property}: ${violation.message}`);
   }
 
+  /** Who may join later may also be there only later, unless it must be as healthy as everybody beside liars. */
+  #startsAfterMs({ index }: Machine): number {
+    const { epochs, validators, liars } = this.options;
+    if (index < validators || epochs === undefined || liars !== undefined) return this.rng.exponential(200);
+    const rng = this.rng.stream(`late ${index}`);
+    return rng.exponential(rng.pick([200, 200, 5000, 20_000]));
+  }
+
   start(): void {
-    for (const machine of this.machines) this.timeline.after(this.rng.exponential(200), () => machine.start());
+    for (const machine of this.machines) this.timeline.after(this.#startsAfterMs(machine), () => machine.start());
     const spared = this.machines.filter(({ index }) => this.isSpared(index));
     for (const machine of spared) machine.disk.calm();
     if (spared.length > 0) {
@@ -266,6 +353,7 @@ export class World {
       this.network.calm(new Set(spared.map(({ index }) => index)), this.options.parameters.deltaMs * 0.3);
     }
     this.clients.start();
+    this.operators?.start();
     this.faults.start();
   }
 

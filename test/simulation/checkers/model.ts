@@ -1,12 +1,18 @@
 /**
- * A second, much simpler ledger: balances and nonces of plain transfers, applied to the one global chain. What the real
- * one computed must agree with it (reliability.md P4, P9, P10, P11).
+ * A second, much simpler ledger: balances and nonces of plain transfers and of calls that move nothing, applied to the one
+ * global chain. What the real one computed must agree with it (reliability.md P4, P9, P10, P11).
  */
 import type { Block } from '../../../ledger/block.ts';
-import type { Address, Hash } from '../../../primitives/ids.ts';
-import { ACCOUNTS, BASE_FEE, CHAIN_ID, START_BALANCE } from '../transactions.ts';
+import { governanceGas } from '../../../ledger/governance/contract.ts';
+import type { Transaction } from '../../../ledger/transaction.ts';
+import { type Address, GOVERNANCE_ADDRESS, type Hash } from '../../../primitives/ids.ts';
+import { BASE_FEE, CHAIN_ID, FUNDED, START_BALANCE } from '../transactions.ts';
 
 type Account = { nonce: number; balance: bigint };
+
+function gasOf({ to, data, intrinsicGas, gasLimit }: Transaction): number {
+  return to === GOVERNANCE_ADDRESS ? Math.min(gasLimit, intrinsicGas + governanceGas(data)) : intrinsicGas;
+}
 
 function smaller(a: bigint, b: bigint): bigint {
   if (a < b) return a;
@@ -15,7 +21,7 @@ function smaller(a: bigint, b: bigint): bigint {
 
 export class LedgerModel {
   readonly #accounts = new Map<Address, Account>(
-    ACCOUNTS.map((address) => [address, { nonce: 0, balance: START_BALANCE }]),
+    FUNDED.map((address) => [address, { nonce: 0, balance: START_BALANCE }]),
   );
   readonly #executed = new Set<Hash>();
   #burnt = 0n;
@@ -31,15 +37,16 @@ export class LedgerModel {
       if (tx.nonce !== sender.nonce) return `nonce ${tx.nonce} of ${tx.from}, expected ${sender.nonce}`;
       const tip = smaller(tx.maxPriorityFeePerGas, tx.maxFeePerGas - BASE_FEE);
       if (tip < 0n) return `transaction ${tx.hash} pays less than the base fee`;
-      const gas = BigInt(tx.intrinsicGas);
+      const used = gasOf(tx);
+      const gas = BigInt(used);
       const cost = tx.value + gas * (BASE_FEE + tip);
       if (sender.balance < cost) return `${tx.from} cannot pay for ${tx.hash}`;
       sender.nonce++;
       sender.balance -= cost;
-      this.#account(tx.to!).balance += tx.value;
+      if (tx.to !== GOVERNANCE_ADDRESS) this.#account(tx.to!).balance += tx.value;
       this.#account(block.header.miner).balance += gas * tip;
       this.#burnt += gas * BASE_FEE;
-      gasUsed += tx.intrinsicGas;
+      gasUsed += used;
     }
     if (gasUsed !== block.header.gasUsed) return `gas used ${block.header.gasUsed}, expected ${gasUsed}`;
     return this.#conservation();
@@ -48,7 +55,7 @@ export class LedgerModel {
   #conservation(): string | undefined {
     let sum = this.#burnt;
     for (const account of this.#accounts.values()) sum += account.balance;
-    const expected = START_BALANCE * BigInt(ACCOUNTS.length);
+    const expected = START_BALANCE * BigInt(FUNDED.length);
     return sum === expected ? undefined : `balances and burnt fees add up to ${sum}, not to ${expected}`;
   }
 

@@ -1,52 +1,66 @@
 /**
- * The global ledger of everything signed (reliability.md P20, P21; consensus.md section 10): over a replica's whole
- * life, restarts included, no two contents at one position, no vote in a view it has promised to leave, and no signature
- * by somebody whose place it is not. Fed with every message that leaves a replica; in these runs all replicas are
- * correct, so whatever contradicts itself is a bug.
+ * The global ledger of everything signed (reliability.md P20, P21, P36, P39; consensus.md sections 7 and 10): over a
+ * validator's whole life, restarts included, no two contents at one position of an epoch, no vote in a view it has
+ * promised to leave, nothing above a closing block, nothing under an incarnation that the chain does not know, and no
+ * signature by somebody whose place it is not. Fed with every message that leaves a correct replica; what liars sign is
+ * not looked at.
  */
-import type { Schedule } from '../../../consensus/groups.ts';
 import type { Certificate, Message, SignedMessage, Vote } from '../../../consensus/message.ts';
 import { sealType } from '../../../consensus/statement.ts';
+import { readBlockId } from '../../../ledger/block.ts';
+import type { Bytes, Hash } from '../../../primitives/ids.ts';
 import { type Property, Violation } from '../violation.ts';
+import type { EpochBook, EpochTruth } from './epochs.ts';
 
-type VoteLike = Pick<Vote, 'kind' | 'view' | 'viewCertificate' | 'height' | 'hash' | 'signer' | 'signature'>;
+type VoteLike = Pick<
+  Vote,
+  'kind' | 'epoch' | 'view' | 'viewCertificate' | 'height' | 'hash' | 'signer' | 'incarnation' | 'signature'
+>;
 type Promised = { readonly view: number; readonly order: number };
+type Signed = { readonly epoch: number; readonly signer: number; readonly incarnation: string };
+
+/** A correct validator in one epoch. */
+type Voter = {
+  /** Of epoch and machine. */
+  readonly key: string;
+  readonly machine: number;
+  readonly truth: EpochTruth;
+  readonly promises: Promised[];
+  /** Per view: the newest vote's order. */
+  readonly votes: Map<number, number>;
+};
 
 export type Report = (violation: Violation) => void;
+
+export type SignatureContext = {
+  readonly book: EpochBook;
+  readonly report: Report;
+  /** Machines that lie. */
+  readonly liars: ReadonlySet<number>;
+  /** Incarnation of a machine's first log. */
+  readonly firstIncarnation: (machine: number) => string;
+  readonly onCertificate: (certificate: Certificate) => void;
+};
 
 function text(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
 export class SignatureChecker {
-  readonly #schedule: Schedule;
-  readonly #report: Report;
+  readonly #context: SignatureContext;
   /** Position to content. */
   readonly #statements = new Map<string, string>();
   /** Signature to its place in the order in which signatures were made. */
   readonly #orders = new Map<string, number>();
-  readonly #promises: Promised[][];
-  /** Per signer and view: the newest vote's order. */
-  readonly #votes: Map<number, number>[];
-  readonly #newViews = new Map<number, { readonly height: number; readonly hash: string }>();
+  readonly #voters = new Map<string, Voter>();
+  /** Per epoch: the head that each view opened with. */
+  readonly #newViews = new Map<string, { readonly height: number; readonly hash: Hash }>();
+  /** Blocks that end their epoch when they are executed. */
+  readonly #closing = new Set<Hash>();
   #made = 0;
 
-  readonly #liars: ReadonlySet<number>;
-  readonly #onCertificate: (certificate: Certificate) => void;
-
-  /** What `liars` sign is not looked at. */
-  constructor(
-    schedule: Schedule,
-    report: Report,
-    liars: ReadonlySet<number>,
-    onCertificate: (certificate: Certificate) => void,
-  ) {
-    this.#onCertificate = onCertificate;
-    this.#schedule = schedule;
-    this.#liars = liars;
-    this.#report = report;
-    this.#promises = Array.from({ length: schedule.n }, () => []);
-    this.#votes = Array.from({ length: schedule.n }, () => new Map<number, number>());
+  constructor(context: SignatureContext) {
+    this.#context = context;
   }
 
   get statements(): number {
@@ -59,11 +73,20 @@ export class SignatureChecker {
     if (!this.#orders.has(key)) this.#orders.set(key, this.#made++);
   }
 
+  onClosing(hash: Hash): void {
+    this.#closing.add(hash);
+  }
+
+  isClosing(hash: Hash): boolean {
+    return this.#closing.has(hash);
+  }
+
   /** A replica sent this. */
   onMessage(message: Message): void {
     switch (message.kind) {
       case 'PROPOSAL':
         this.#vote(message.prepare);
+        this.#checkParent(message.prepare, message.block);
         return;
       case 'CHAIN':
         for (const suspect of message.suspects) this.#signed(suspect);
@@ -72,6 +95,7 @@ export class SignatureChecker {
         for (const block of message.blocks) this.#certificate(block.proof);
         return;
       case 'FINAL':
+      case 'START-EPOCH':
       case 'FINALITY':
         this.#certificate(message.proof);
         return;
@@ -82,6 +106,7 @@ export class SignatureChecker {
       case 'FETCH-FINAL':
       case 'FETCH-BODIES':
       case 'ASK':
+      case 'EPOCH-STARTED':
         return;
       default:
         this.#signed(message);
@@ -97,86 +122,124 @@ export class SignatureChecker {
         this.#vote(message);
         return;
       case 'SUSPECT':
-        this.#once(message, this.#schedule.groupOf(message.view).includes(message.signer));
+        this.#once(message, (group) => group.includes(message.signer));
         return;
       case 'VIEW-CHANGE':
         if (message.lastSigned) this.#vote(message.lastSigned.prepare);
         if (message.lastSigned?.commit) this.#vote(message.lastSigned.commit);
         this.#certificate(message.head);
         this.#certificate(message.final);
-        this.#once(message, true);
-        this.#promise(message.signer, message.view, message.signature);
+        this.#once(message, () => true);
+        this.#promise(message);
         return;
       case 'VC-FINAL':
         for (const change of message.viewChanges) this.#signed(change);
-        this.#once(message, this.#schedule.groupOf(message.view).includes(message.signer));
+        this.#once(message, (group) => group.includes(message.signer));
         return;
       case 'NEW-VIEW':
         this.#certificate(message.head);
         this.#vote(message.prepare);
-        if (!this.#liars.has(message.signer)) this.#newViews.set(message.view, message.prepare);
-        this.#once(message, this.#schedule.groupOf(message.view)[0] === message.signer);
+        this.#once(message, (group) => group[0] === message.signer);
+        if (this.#voter(message) !== undefined) this.#newViews.set(`${message.epoch}/${message.view}`, message.prepare);
         return;
     }
   }
 
   #certificate(certificate: Certificate | undefined): void {
     if (certificate === undefined) return;
-    this.#onCertificate(certificate);
+    this.#context.onCertificate(certificate);
     for (const [place, seal] of certificate.seals.entries()) {
       const kind = sealType(certificate.kind, place, certificate.seals.length);
-      this.#vote({ ...certificate, kind, signer: seal.signer, signature: seal.signature });
+      this.#vote({ ...certificate, ...seal, kind });
     }
+  }
+
+  /** Undefined: a liar, or nobody who may sign. */
+  #voter({ epoch, signer, incarnation }: Signed): Voter | undefined {
+    const { book, liars, firstIncarnation } = this.#context;
+    const truth = book.at(epoch);
+    const machine = truth?.machines[signer];
+    if (truth === undefined || machine === undefined) {
+      this.#fail('membership', `a signature of validator ${signer} in epoch ${epoch}, which has none`);
+      return undefined;
+    }
+    if (liars.has(machine)) return undefined;
+    const known = truth.lives.get(truth.config.validators[signer]!) ?? firstIncarnation(machine);
+    if (incarnation !== known) {
+      const text = `signed in epoch ${epoch} as ${incarnation}; the chain knows it as ${known}`;
+      this.#fail('membership', `replica ${machine} ${text}`);
+    }
+    const key = `${epoch}/${machine}`;
+    let voter = this.#voters.get(key);
+    if (voter === undefined) {
+      voter = { key, machine, truth, promises: [], votes: new Map() };
+      this.#voters.set(key, voter);
+    }
+    return voter;
   }
 
   #vote(vote: VoteLike): void {
-    if (this.#liars.has(vote.signer)) return;
-    const group = this.#schedule.groupOf(vote.view);
+    const voter = this.#voter(vote);
+    if (voter === undefined) return;
+    const { key, machine, truth } = voter;
+    const content = `${vote.hash} ${vote.viewCertificate}`;
+    if (!this.#claim(`${vote.kind} ${key} ${vote.view}/${vote.height}`, content)) return;
+    const group = truth.schedule.groupOf(vote.view);
     const place = group.indexOf(vote.signer);
     if (place < 0 || (vote.kind === 'PREPARE' && place !== 0) || (vote.kind === 'COMMIT' && place === 0)) {
-      this.#fail(
-        'membership',
-        `replica ${vote.signer} signed ${vote.kind} in view ${vote.view}, whose group is ${group}`,
-      );
+      const what = `${vote.kind} in view ${vote.view} of epoch ${vote.epoch}, whose group is ${group}`;
+      this.#fail('membership', `replica ${machine}, validator ${vote.signer}, signed ${what}`);
     }
-    const content = `${vote.hash} ${vote.viewCertificate}`;
-    const isNew = this.#claim(`${vote.kind} ${vote.signer} ${vote.view}/${vote.height}`, content);
-    if (!isNew) return;
+    // A view above 0 begins with the head it adopts, which may be the block that opened the epoch.
+    const lowest = truth.config.root.height + (vote.view === 0 ? 1 : 0);
+    if (vote.height < lowest) {
+      this.#fail('epoch', `replica ${machine} signed ${vote.kind} of block ${vote.height} in epoch ${vote.epoch}`);
+    }
     const order = this.#orders.get(text(vote.signature));
     if (order === undefined) {
-      this.#fail('double-sign', `a ${vote.kind} of replica ${vote.signer} that it never signed is on the network`);
+      this.#fail('double-sign', `a ${vote.kind} of replica ${machine} that it never signed is on the network`);
       return;
     }
-    for (const promised of this.#promises[vote.signer]!) {
-      if (promised.view > vote.view && promised.order < order) this.#brokenPromise(vote, promised.view);
+    for (const promised of voter.promises) {
+      if (promised.view > vote.view && promised.order < order) this.#brokenPromise(voter, vote, promised.view);
     }
-    const votes = this.#votes[vote.signer]!;
-    votes.set(vote.view, Math.max(votes.get(vote.view) ?? -1, order));
+    voter.votes.set(vote.view, Math.max(voter.votes.get(vote.view) ?? -1, order));
   }
 
-  #promise(signer: number, view: number, signature: Uint8Array): void {
-    if (this.#liars.has(signer)) return;
-    const promises = this.#promises[signer]!;
-    if (promises.some((promised) => promised.view === view)) return;
-    const order = this.#orders.get(text(signature)) ?? 0;
-    promises.push({ view, order });
-    for (const [voted, last] of this.#votes[signer]!) {
-      if (voted < view && last > order) this.#brokenPromise({ kind: 'COMMIT', view: voted, signer }, view);
+  /** Nothing is proposed above a closing block in its epoch; what follows it is the next one's. */
+  #checkParent(prepare: Vote, block: Bytes): void {
+    const parent = readBlockId(block)?.parentHash;
+    const voter = this.#voter(prepare);
+    if (voter === undefined || parent === undefined || !this.#closing.has(parent)) return;
+    if (parent === voter.truth.config.root.hash) return;
+    this.#fail('epoch', `replica ${voter.machine} proposes block ${prepare.height} above one that closes its epoch`);
+  }
+
+  #promise(message: Signed & { readonly view: number; readonly signature: Bytes }): void {
+    const voter = this.#voter(message);
+    const { view } = message;
+    if (voter === undefined || voter.promises.some((promised) => promised.view === view)) return;
+    const order = this.#orders.get(text(message.signature)) ?? 0;
+    voter.promises.push({ view, order });
+    for (const [voted, last] of voter.votes) {
+      if (voted < view && last > order) this.#brokenPromise(voter, { kind: 'COMMIT', view: voted }, view);
     }
   }
 
-  #brokenPromise(vote: Pick<VoteLike, 'kind' | 'view' | 'signer'>, promised: number): void {
+  #brokenPromise({ key, machine }: Voter, vote: Pick<VoteLike, 'kind' | 'view'>, promised: number): void {
     this.#fail(
       'view-promise',
-      `replica ${vote.signer} signed a vote (${vote.kind}) in view ${vote.view} after its VIEW-CHANGE into view ${promised}`,
+      `replica ${machine} (${key}) signed a vote (${vote.kind}) in view ${vote.view} after its VIEW-CHANGE into view ${promised}`,
     );
   }
 
-  #once(message: Exclude<SignedMessage, Vote>, isMember: boolean): void {
-    if (this.#liars.has(message.signer)) return;
-    if (!isMember)
-      this.#fail('membership', `replica ${message.signer} signed ${message.kind} for view ${message.view}`);
-    this.#claim(`${message.kind} ${message.signer} ${message.view}`, text(message.signature));
+  #once(message: Exclude<SignedMessage, Vote>, isPlace: (group: readonly number[]) => boolean): void {
+    const voter = this.#voter(message);
+    if (voter === undefined) return;
+    if (!isPlace(voter.truth.schedule.groupOf(message.view))) {
+      this.#fail('membership', `replica ${voter.machine} signed ${message.kind} for view ${message.view}`);
+    }
+    this.#claim(`${message.kind} ${voter.key} ${message.view}`, text(message.signature));
   }
 
   /** True when the position was free. */
@@ -184,25 +247,26 @@ export class SignatureChecker {
     const before = this.#statements.get(position);
     if (before === content) return false;
     if (before !== undefined)
-      this.#fail('double-sign', `two contents at one position: ${position} (signer, view/height)`);
+      this.#fail('double-sign', `two contents at one position: ${position} (epoch/signer view/height)`);
     this.#statements.set(position, content);
     return true;
   }
 
-  /** What is final in a view must be contained in the head of every later one (reliability.md P5). */
-  onFinal(view: number, height: number, hash: string): void {
+  /** What is final in a view must be contained in the head of every later one of the epoch (reliability.md P5). */
+  onFinal({ epoch, view, height, hash }: Certificate): void {
     for (const [opened, head] of this.#newViews) {
-      if (opened <= view) continue;
+      const [ofEpoch, ofView] = opened.split('/').map(Number);
+      if (ofEpoch !== epoch || ofView! <= view) continue;
       if (head.height < height || (head.height === height && head.hash !== hash)) {
         this.#fail(
           'agreement',
-          `NEW-VIEW of view ${opened} adopts height ${head.height}; ${height} is final in view ${view}`,
+          `NEW-VIEW of view ${ofView} in epoch ${epoch} adopts height ${head.height}; ${height} is final in view ${view}`,
         );
       }
     }
   }
 
   #fail(property: Property, message: string): void {
-    this.#report(new Violation(property, message));
+    this.#context.report(new Violation(property, message));
   }
 }

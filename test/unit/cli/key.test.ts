@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadNodeKeys } from '../../../node/node-keys.ts';
+import { toHex } from '../../../primitives/bytes.ts';
+import { publicKey } from '../../../primitives/secp256k1.ts';
 import { run } from './run.ts';
 
 let dir: string;
@@ -69,17 +72,48 @@ describe('validator folders', () => {
       'validator-key.json',
     ]);
     const { validator, nodeKey, operator } = JSON.parse(made.out) as Record<string, string>;
-    const address = '/dns/node.example/tcp/30300';
+    const multiaddr = '/dns/node.example/tcp/30300';
     const file = join(dir, 'node.json');
-    const args = ['key', 'show', '--descriptor', '--data-dir', node, '--address', address];
-    expect(JSON.parse((await run([...args, '--json'])).out)).toEqual({
-      validator,
-      nodeKey,
-      operator,
-      addresses: [address],
-    });
+    const args = ['key', 'show', '--descriptor', '--data-dir', node, '--address', multiaddr];
+    const keys = await loadNodeKeys(node, () => Promise.resolve('sesame'));
+    const key = toHex(publicKey(keys.validator!.privateKey));
+    const expected = { validator, publicKey: key, nodeKey, operator, multiaddr };
+    expect(JSON.parse((await run([...args, '--json'])).out)).toEqual(expected);
     expect((await run([...args, '--out', file])).code).toBe(0);
-    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ validator, nodeKey, operator, addresses: [address] });
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(expected);
+    const elsewhere = await run([...args.slice(0, -1), '/dns/node.example', '--json']);
+    expect(elsewhere).toMatchObject({ code: 2, out: '' });
+    expect(elsewhere.err).toContain('--address: expected a multiaddr');
+  });
+
+  it('of founders are described from the genesis, without a password', async () => {
+    const network = join(dir, 'network');
+    await run(['genesis', 'create', '--validators', '1', '--light', '--out', network, '--host', '10.0.0.1'], PASSWORD);
+    const genesis = JSON.parse(await readFile(join(network, 'genesis.json'), 'utf8'));
+    const { validator, nodeKey, operator, addresses } = genesis.validators[0];
+    const shown = await run(['key', 'show', '--descriptor', '--data-dir', join(network, 'validator-0'), '--json']);
+    expect(JSON.parse(shown.out)).toMatchObject({ validator, nodeKey, operator, multiaddr: addresses[0] });
+  });
+
+  it('whose key files do not state their public keys are described with the password', async () => {
+    const node = join(dir, 'node');
+    await run(['key', 'create', '--validator', '--light', '--data-dir', node], PASSWORD);
+    const args = ['key', 'show', '--descriptor', '--data-dir', node, '--address', '/ip4/10.0.0.1/tcp/30300'];
+    const before = await run(args);
+    for (const name of ['validator-key.json', 'node-key.json']) {
+      const { publicKey: _, ...bare } = JSON.parse(await readFile(join(node, name), 'utf8'));
+      await writeFile(join(node, name), JSON.stringify(bare));
+    }
+    expect((await run(args)).err).toContain('no password');
+    expect((await run(args, PASSWORD)).out).toBe(before.out);
+  });
+
+  it('show the key of the validator, and of the node with its name on the network', async () => {
+    const node = join(dir, 'node');
+    await run(['key', 'create', '--validator', '--light', '--data-dir', node], PASSWORD);
+    const shown = async (file: string) => JSON.parse((await run(['key', 'show', join(node, file), '--json'])).out);
+    expect(Object.keys(await shown('validator-key.json'))).toEqual(['address', 'file', 'publicKey']);
+    expect(Object.keys(await shown('node-key.json'))).toEqual(['address', 'file', 'nodeKey', 'peerId']);
   });
 
   it('with an imported key have no empty guard: that key may have signed before', async () => {

@@ -39,7 +39,7 @@ export type Restart = { readonly clean?: boolean; readonly records?: number; rea
 
 export class Node {
   replica!: Replica;
-  durable: Durable = emptyDurable(0);
+  durable: Durable;
   /** The log, and the store: final blocks in order. */
   records: Bytes[] = [];
   finals: Final[] = [];
@@ -47,6 +47,8 @@ export class Node {
   executed = new Map<Hash, Bytes>();
   readonly traces: Trace[] = [];
   up = true;
+  /** How its epoch ended, once it has. */
+  ended: (Effect & { kind: 'ended' }) | undefined;
   /** Blocks the pool has transactions for. */
   wants = 0;
   /** Crashes when its log has this many records; what followed in the same step is lost. */
@@ -59,6 +61,7 @@ export class Node {
 
   constructor(index: number) {
     this.index = index;
+    this.durable = emptyDurable(0, index);
   }
 
   get status(): ReplicaStatus {
@@ -89,6 +92,8 @@ export class Cluster {
   filter: (from: number, to: number, message: Message) => boolean = () => true;
   /** Returns false to refuse a block on execution. */
   judge: (node: Node, block: Bytes) => boolean = () => true;
+  /** Whether a block, by its height, ends the epoch, as this node sees it. */
+  closes: (height: number, node: number) => boolean = () => false;
   readonly #finals = new Map<number, Hash>();
 
   constructor(n: number, parameters: Partial<Parameters> = {}) {
@@ -158,8 +163,8 @@ export class Cluster {
     this.crash(index);
     node.records = node.records.slice(0, records ?? node.records.length);
     node.finals = node.finals.slice(0, finals ?? node.finals.length);
-    node.durable = emptyDurable(0);
-    for (const record of node.records) foldRecord(node.durable, decodeRecord(record), index);
+    node.durable = emptyDurable(0, index);
+    for (const record of node.records) foldRecord(node.durable, decodeRecord(record));
     node.executed = new Map();
     replayFinal(node);
     node.crashAt = Number.POSITIVE_INFINITY;
@@ -194,7 +199,7 @@ export class Cluster {
         for (const record of effect.records) {
           if (node.records.length >= node.crashAt) break;
           node.records.push(encodeRecord(record));
-          foldRecord(node.durable, record, node.index);
+          foldRecord(node.durable, record);
           if (!this.liars.has(node.index)) this.watch.persisted(node.index, record);
         }
         if (node.records.length >= node.crashAt) {
@@ -224,6 +229,9 @@ export class Cluster {
       case 'trace':
         node.traces.push(effect.trace);
         return;
+      case 'ended':
+        node.ended = effect;
+        return;
       case 'tip':
         this.#knows(node, effect.hash, 'tip');
         return;
@@ -247,23 +255,23 @@ export class Cluster {
     if (!known) throw new TypeError(`${what} of node ${node.index} on a block that its ledger does not hold: ${hash}`);
   }
 
-  #execute(node: Node, effect: Effect & { kind: 'execute' }): { ok: boolean; reason?: string } {
+  #execute(node: Node, effect: Effect & { kind: 'execute' }): { ok: boolean; closes?: boolean; reason?: string } {
     const { hash, parent, block } = effect;
     if (parent !== (node.finals.at(-1)?.hash ?? ROOT) && !node.executed.has(parent)) {
       return { ok: false, reason: 'unknown parent' };
     }
     if (!this.judge(node, block)) return { ok: false, reason: 'judged invalid' };
     node.executed.set(hash, block);
-    return { ok: true };
+    return { ok: true, closes: this.closes(effect.height, node.index) };
   }
 
-  #cut(node: Node, parent: Hash, height: number): { hash: Hash; height: number; bytes: Bytes } | undefined {
+  #cut(node: Node, parent: Hash, height: number): (Event & { kind: 'cut' })['block'] {
     this.#knows(node, parent, 'cut');
     if (node.wants <= 0) return undefined;
     node.wants--;
     const bytes = makeBlock(parent, height, `${node.index}/${this.now}/${node.wants}`);
     node.executed.set(keccakHash(bytes), bytes);
-    return { hash: keccakHash(bytes), height, bytes };
+    return { hash: keccakHash(bytes), height, bytes, closes: this.closes(height, node.index) };
   }
 
   #deliver(node: Node, { height, hash, proof }: Effect & { kind: 'deliver' }): void {

@@ -30,11 +30,11 @@ describe('record codec', () => {
   });
 
   it('folds to the same state from the records as from their bytes', () => {
-    const direct = emptyDurable(0);
-    const read = emptyDurable(0);
+    const direct = emptyDurable(0, 2);
+    const read = emptyDurable(0, 2);
     for (const record of Object.values(SAMPLE_RECORDS)) {
-      foldRecord(direct, record, 2);
-      foldRecord(read, decodeRecord(encodeRecord(record)), 2);
+      foldRecord(direct, record);
+      foldRecord(read, decodeRecord(encodeRecord(record)));
     }
     expect(read).toEqual(direct);
     for (const record of snapshotRecords(direct)) expect(decodeRecord(encodeRecord(record))).toEqual(record);

@@ -95,13 +95,23 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     blocks: list(fc.record({ block, proof: maybe(proof) }), 4),
   }),
   fc.record({ kind: fc.constant('FINAL' as const), block, proof }),
+  fc.record({ kind: fc.constant('START-EPOCH' as const), block, proof }),
+  fc.record({ kind: fc.constant('EPOCH-STARTED' as const), epoch: number }),
   fc.record({ kind: fc.constant('FINALITY' as const), proof }),
   fc.record({ kind: fc.constant('ASK' as const), epoch: number, nonce: number }),
   fc.record({ kind: fc.constant('ANSWER' as const), nonce: number, held: list(signed, 4) }),
 );
 
 export const anyRecord: fc.Arbitrary<DurableRecord> = fc.oneof(
-  fc.record({ kind: fc.constant('epoch' as const), epoch: number }),
+  fc
+    .record({ kind: fc.constant('epoch' as const), epoch: number, self: fc.integer({ min: -1, max: 99 }) })
+    .chain((record) =>
+      fc.constantFrom(
+        { ...record, forgot: false, rolledBack: false },
+        { ...record, forgot: true, rolledBack: false },
+        { ...record, forgot: true, rolledBack: true },
+      ),
+    ),
   fc.record({ kind: fc.constant('block' as const), hash, height: number, bytes: block }),
   fc.record({ kind: fc.constant('vote' as const), vote: anyVote }),
   fc.record({ kind: fc.constant('certificate' as const), certificate: anyCertificate }),
@@ -121,7 +131,7 @@ export const anyRecord: fc.Arbitrary<DurableRecord> = fc.oneof(
     height: number,
   }),
   fc.record({ kind: fc.constant('pin' as const), signer: fc.nat(99), incarnation: seal.incarnation }),
-  fc.constant({ kind: 'forgot' as const }),
+  fc.record({ kind: fc.constant('forgot' as const), rolledBack: fc.boolean() }),
 );
 
 export { anyCertificate };

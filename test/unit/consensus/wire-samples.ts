@@ -120,6 +120,8 @@ export const SAMPLE_MESSAGES: { readonly [K in Message['kind']]: Message & { kin
     ],
   },
   FINAL: { kind: 'FINAL', block: SAMPLE_BLOCK, proof },
+  'START-EPOCH': { kind: 'START-EPOCH', block: SAMPLE_BLOCK, proof },
+  'EPOCH-STARTED': { kind: 'EPOCH-STARTED', epoch },
   FINALITY: { kind: 'FINALITY', proof },
   ASK: { kind: 'ASK', epoch, nonce: 3 },
   ANSWER: { kind: 'ANSWER', nonce: 3, held: [committed, suspect] },
@@ -129,7 +131,7 @@ export const SAMPLE_CERTIFICATES: { readonly [K in Certificate['kind']]: Certifi
 
 /** By kind. */
 export const SAMPLE_RECORDS: { readonly [K in DurableRecord['kind']]: DurableRecord & { kind: K } } = {
-  epoch: { kind: 'epoch', epoch },
+  epoch: { kind: 'epoch', epoch, self: 2, forgot: true, rolledBack: false },
   block: { kind: 'block', hash: NOW.hash, height: 8, bytes: SAMPLE_BLOCK },
   vote: { kind: 'vote', vote: commit },
   certificate: { kind: 'certificate', certificate: qc },
@@ -139,5 +141,5 @@ export const SAMPLE_RECORDS: { readonly [K in DurableRecord['kind']]: DurableRec
   'new-view': { kind: 'new-view', newView },
   mark: { kind: 'mark', type: 'COMMIT', view: 1, height: 8 },
   pin: { kind: 'pin', signer: 2, incarnation: INCARNATIONS[2]! },
-  forgot: { kind: 'forgot' },
+  forgot: { kind: 'forgot', rolledBack: true },
 };

@@ -1,8 +1,7 @@
 import { encodeRlp, keccak256, toBeArray } from 'ethers';
 import { describe, expect, it } from 'vitest';
-import { fieldsHash, validatorsHash } from '../../../genesis/hash.ts';
+import { fieldsHash } from '../../../genesis/hash.ts';
 import { parseGenesis } from '../../../genesis/parse.ts';
-import { membershipHash } from '../../../primitives/membership.ts';
 import { rawGenesis } from './fixture.ts';
 
 const A = `0x${'aa'.repeat(20)}`;
@@ -16,7 +15,7 @@ describe('genesis: hash of the fields', () => {
   const plain = hashWith({});
 
   it('is fixed: another value means another chain for every network that exists', () => {
-    expect(plain).toBe('0xbe881b12474d6cd5d40d2cfd6756a8c42218cc81d8d0e6cb37adc43d600d26ba');
+    expect(plain).toBe('0x430f811c5a07d91d084d150f35ef1e2acad24f4726cb3085d1829850693ead74');
   });
 
   it('is keccak256 of the RLP that ethers makes of the same fields', () => {
@@ -28,8 +27,10 @@ describe('genesis: hash of the fields', () => {
       [[A, toBeArray(7)]],
       ...quantities(100_000_000, 5),
       quantities(2 ** 20, 2000, 8, 2000, 250, 1000, 4000, 2000, 0),
+      quantities(6667, 604_800, 1, 1, 1024, 60),
     ];
-    expect(hashWith({ alloc: { [A]: '7' }, gasPriceFloor: 5 })).toBe(keccak256(encodeRlp(fields as never)));
+    const governance = { quorumBasisPoints: 6667, evidenceRemoves: true };
+    expect(hashWith({ alloc: { [A]: '7' }, gasPriceFloor: 5, governance })).toBe(keccak256(encodeRlp(fields as never)));
   });
 
   it.each([
@@ -47,6 +48,12 @@ describe('genesis: hash of the fields', () => {
     ['its cap', { consensus: { suspicionTimeoutMaxMs: 4001 } }],
     ['the drift', { consensus: { maxDriftMs: 2001 } }],
     ['the empty block period', { consensus: { emptyBlockPeriodMs: 5000 } }],
+    ['the quorum', { governance: { quorumBasisPoints: 5001 } }],
+    ['the expiry', { governance: { expirySeconds: 1 } }],
+    ['what evidence does', { governance: { evidenceRemoves: true } }],
+    ['the least size', { governance: { leastValidators: 2 } }],
+    ['the lag of READY', { governance: { readyLag: 1 } }],
+    ['the rejoin interval', { governance: { rejoinIntervalSeconds: 1 } }],
     ['the order of the validators', { validators: rawGenesis(3).validators.toReversed() }],
   ])('changes with %s', (_, change) => {
     expect(hashWith(change)).not.toBe(plain);
@@ -57,14 +64,8 @@ describe('genesis: hash of the fields', () => {
     const hinted = [{ ...first!, addresses: ['/ip4/10.0.0.7/tcp/30300'] }, ...others];
     expect(hashWith({ validators: hinted })).toBe(plain);
     expect(hashWith({ alloc: { [A]: '1', [B]: '0x2' } })).toBe(hashWith({ alloc: { [B]: '2', [A]: '0x1' } }));
-    expect(hashWith({ gasLimit: 100_000_000, consensus: { deltaMs: 250 } })).toBe(plain);
-  });
-});
-
-describe('genesis: hash of the validators', () => {
-  it('is the membership hash of the list', () => {
-    const genesis = parseGenesis(rawGenesis(3));
-    expect(validatorsHash(genesis)).toBe(membershipHash(genesis.validators));
-    expect(validatorsHash(parseGenesis(rawGenesis(2)))).not.toBe(validatorsHash(genesis));
+    expect(
+      hashWith({ gasLimit: 100_000_000, consensus: { deltaMs: 250 }, governance: { expirySeconds: 604_800 } }),
+    ).toBe(plain);
   });
 });

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { consensusForDelta, createGenesis, genesisText } from '../../../genesis/create.ts';
-import { DEFAULT_CONSENSUS, faultsTolerated } from '../../../genesis/genesis.ts';
+import { DEFAULT_CONSENSUS } from '../../../genesis/genesis.ts';
 import { parseGenesis, parseGenesisText } from '../../../genesis/parse.ts';
 import { peerIdOf } from '../../../genesis/peer-address.ts';
 import { QuorateError } from '../../../primitives/errors.ts';
+import { faultsTolerated } from '../../../primitives/membership.ts';
+import { DEFAULT_POLICY } from '../../../primitives/policy.ts';
 import { rawGenesis } from './fixture.ts';
 
 function problemsOf(value: unknown): readonly string[] {
@@ -21,6 +23,7 @@ describe('genesis: parsing', () => {
   it('completes omitted settings with their defaults', () => {
     const genesis = parseGenesis(rawGenesis(3));
     expect(genesis.consensus).toEqual(DEFAULT_CONSENSUS);
+    expect(genesis.governance).toEqual(DEFAULT_POLICY);
     expect(genesis.gasLimit).toBe(100_000_000);
     expect(genesis.gasPriceFloor).toBe(0n);
     expect(genesis.validators).toHaveLength(3);
@@ -58,6 +61,21 @@ describe('genesis: parsing', () => {
       'consensus.batchBytesMax',
     ],
     ['an empty block period below delta', { consensus: { emptyBlockPeriodMs: 100 } }, 'consensus.emptyBlockPeriodMs'],
+    ['a quorum below a half', { governance: { quorumBasisPoints: 4999 } }, 'governance.quorumBasisPoints: expected an'],
+    [
+      'a quorum nobody reaches',
+      { governance: { quorumBasisPoints: 10_000 } },
+      'governance.quorumBasisPoints: expected',
+    ],
+    ['a switch that is none', { governance: { evidenceRemoves: 1 } }, 'governance.evidenceRemoves: expected true or'],
+    ['an unknown policy', { governance: { quorum: 1 } }, 'governance.quorum: unknown field'],
+    [
+      'a least size above the size',
+      { governance: { leastValidators: 4 } },
+      'governance.leastValidators: expected at most 3',
+    ],
+    ['a policy that is none', { governance: [] }, 'governance: expected an object'],
+    ['coins of the contract', { alloc: { [`0x${'100'.padStart(40, '0')}`]: '1' } }, 'the governance contract'],
     ['a fraction', { timestamp: 1.5 }, 'timestamp: expected an integer'],
   ])('names %s', (_, change, expected) => {
     expect(problemsOf({ ...rawGenesis(3), ...change }).join('\n')).toContain(expected);
@@ -121,6 +139,7 @@ describe('genesis: parsing', () => {
           alloc: new Map([[`0x${'ab'.repeat(20)}`, balance]]),
           gasPriceFloor,
           consensus: consensusForDelta(deltaMs),
+          governance: { expirySeconds: deltaMs, evidenceRemoves: deltaMs % 2 === 0 },
         });
         expect(parseGenesisText(genesisText(genesis))).toEqual(genesis);
       }),

@@ -34,7 +34,7 @@ describe('configuration: parsing', () => {
   it('takes every field', () => {
     const value = {
       rpc: { host: '0.0.0.0', port: 1, cors: ['https://a.example'], allowedHosts: ['node.example'] },
-      p2p: { host: '::', port: 2 },
+      p2p: { host: '::', port: 2, announce: ['/dns/node.example/tcp/30300'] },
       metrics: { host: 'localhost', port: 3 },
       peers: { [NODE_KEY]: ['/ip4/10.0.0.1/tcp/30300'] },
       allowedPeers: ['*', NODE_KEY],
@@ -53,6 +53,8 @@ describe('configuration: parsing', () => {
     ['a host name to listen on', { rpc: { host: 'node.example' } }, 'rpc.host: expected an IP address or localhost'],
     ['a peer that is no node key', { peers: { x: [] } }, 'peers.x: expected a node key'],
     ['an address that is none', { peers: { [NODE_KEY]: ['x'] } }, '[0]: expected a multiaddr'],
+    ['an address to announce that is none', { p2p: { announce: ['x'] } }, 'p2p.announce[0]: expected a multiaddr'],
+    ['announced addresses that are no list', { p2p: { announce: 'x' } }, 'p2p.announce: expected an array'],
     ['a guest that is no node key', { allowedPeers: ['x'] }, 'allowedPeers[0]'],
     ['an empty pool', { pool: { transactionsMax: 0 } }, 'pool.transactionsMax'],
     ['an unknown level', { logLevel: 'loud' }, 'logLevel: expected one of'],

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { readBlockId } from '../../../ledger/block.ts';
 import { MemoryStore } from '../../../ledger/memory-store.ts';
-import { build, COIN, commit, extend, genesis, KEYS, MINER, MIX_HASH, openLedger, transfer } from './fixtures.ts';
+import { build, COIN, commit, extend, genesis, KEYS, MINER, openLedger, transfer } from './fixtures.ts';
 
-const EXPECT = { epoch: 0, mixHash: MIX_HASH };
+const EXPECT = {};
 const [A, B, C] = [KEYS[0]!, KEYS[1]!, KEYS[2]!];
 
 describe('ledger', () => {
@@ -23,7 +23,10 @@ describe('ledger', () => {
     const decoded = other.decodeBlock(block.bytes);
     expect(decoded.ok && decoded.block.hash).toBe(block.hash);
     expect(readBlockId(block.bytes)).toEqual({ hash: block.hash, parentHash: ledger.genesisHash, height: 1 });
-    expect(other.execute((decoded as { block: typeof block }).block, undefined, EXPECT)).toEqual({ ok: true });
+    expect(other.execute((decoded as { block: typeof block }).block, undefined, EXPECT)).toEqual({
+      ok: true,
+      closes: false,
+    });
     await commit(other, block.hash);
     expect(other.head.height).toBe(1);
     expect(other.account(MINER, { final: true })?.balance).toBe(42_000n);

@@ -4,6 +4,7 @@ import { pipe } from 'it-pipe';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { encodeCertificate } from '../../../consensus/certificate-codec.ts';
 import type { Ledger } from '../../../ledger/ledger.ts';
+import { chainOf } from '../../../node/chain.ts';
 import {
   type ChainHeader,
   type ChainRecord,
@@ -21,12 +22,12 @@ import {
   type RunLimits,
   reporting,
 } from '../../../node/chain-stages.ts';
-import { makeProofJudge } from '../../../node/proof-judge.ts';
+import { type ProofJudge, proofJudges } from '../../../node/proof-judge.ts';
 import { concat, EMPTY } from '../../../primitives/bytes.ts';
 import { QuorateError } from '../../../primitives/errors.ts';
-import type { Bytes } from '../../../primitives/ids.ts';
+import type { Bytes, Hash } from '../../../primitives/ids.ts';
 import { rlpDecode, rlpEncode } from '../../../primitives/rlp.ts';
-import { certify, configOf, extendChain, openLedger } from './proven-chain.ts';
+import { certify, extendChain, GENESIS, openLedger } from './proven-chain.ts';
 
 const HEIGHT = 9;
 let source: Ledger;
@@ -34,16 +35,18 @@ let records: ChainRecord[];
 let header: ChainHeader;
 let file: Bytes;
 
-let config: Awaited<ReturnType<typeof configOf>>;
-
 beforeAll(async () => {
-  config = await configOf();
   source = await openLedger();
   await extendChain(source, HEIGHT, { proven: (height) => height % 3 === 0 });
   header = { genesisHash: source.genesisHash, first: 1, last: HEIGHT };
   records = await collect(blocksOf(source, header));
   file = await write(records);
 });
+
+function judgeFor(ledger: Ledger): (parent: Hash) => ProofJudge {
+  const judgeOf = proofJudges(chainOf(GENESIS, ledger.genesisHash), []);
+  return (parent) => judgeOf(ledger.epochAfter(parent));
+}
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const out: T[] = [];
@@ -71,8 +74,8 @@ async function read(bytes: Bytes, limits: RunLimits = RUN_LIMITS, chunk = 1000) 
       each(chunks),
       decodeRecords,
       newBlocks(ledger),
-      provenRuns(makeProofJudge(config), limits),
-      commitTo(ledger, config),
+      provenRuns(judgeFor(ledger), limits),
+      commitTo(ledger),
       collect,
     );
   } catch (thrown) {
@@ -175,6 +178,27 @@ describe('a file made with intent, its checksums right', () => {
     await refused(changed(6, { proof: Uint8Array.of(1, 2, 3) }), /proof of block 6 .*cannot be decoded/, 3);
   });
 
+  test('after a change of validators only the new ones prove, and before it only the old', async () => {
+    const changing = await openLedger();
+    await extendChain(changing, HEIGHT, { closing: 5 });
+    const told = await collect(blocksOf(changing, header));
+    const [before, after] = [changing.epochInfo(0)!, changing.epochInfo(1)!];
+    expect((await read(await write(told))).head.hash).toBe(changing.head.hash);
+    for (const [height, within] of [
+      [5, after],
+      [6, before],
+    ] as const) {
+      const proof = encodeCertificate(await certify(told[height - 1]!, 'FP', undefined, within));
+      const forged = told.map((record) => (record.height === height ? { ...record, proof } : record));
+      await refused(forged, new RegExp(`proof of block ${height} is not valid \\(other-epoch`), height - 1);
+    }
+    const unproven = told.map((record) => (record.height === 5 ? { ...record, proof: EMPTY } : record));
+    await refused(unproven, /proof of block 6 is not valid \(other-epoch: 1, and nothing here has ended epoch 0/, 4);
+    const late = encodeCertificate(await certify(told[5]!, 'FP', undefined, before));
+    const lied = unproven.map((record) => (record.height === 6 ? { ...record, proof: late } : record));
+    await refused(lied, /block 5 of the chain file closes an epoch and has no finality proof of its own/, 4);
+  });
+
   test('blocks above the last proof are not executed, and not imported', async () => {
     await refused(records.slice(0, 8), /^blocks 7 to 8 have no finality proof .*; export it again$/, 6);
     await refused(records.slice(0, 7), /^block 7 has no finality proof/, 6);
@@ -233,8 +257,8 @@ test('an import pulls: no run is asked for before the last one is in the ledger'
     each(records),
     watched,
     newBlocks(ledger),
-    provenRuns(makeProofJudge(config)),
-    commitTo(ledger, config),
+    provenRuns(judgeFor(ledger)),
+    commitTo(ledger),
     collect,
   );
   expect(heads).toEqual([0, 0, 0, 3, 3, 3, 6, 6, 6]);

@@ -237,3 +237,25 @@ test('neither works while a node runs on the folder, and both give it back', asy
   await importChain({ dataDir: source, file: at('again') });
   expect(await readFile(at('again'))).toEqual(await readFile(at('chain')));
 });
+
+describe('a chain of two epochs', () => {
+  test('is carried over and verified, each proof by the validators of its own epoch', async () => {
+    const source = await makeDataDir(at('source'), 12, { closing: 6, ...everyThird });
+    await exportChain({ dataDir: source, out: at('chain') });
+    const target = await makeDataDir(at('target'));
+    expect(await importChain({ dataDir: target, file: at('chain') })).toMatchObject({ imported: 12, head: 12 });
+    expect(await verifyChain({ dataDir: target })).toMatchObject({ head: 12, proofs: 4 });
+    await withStore(target, (ledger) => {
+      expect(ledger.epochAfter(ledger.head.hash)).toMatchObject({ epoch: 1, root: { height: 6 } });
+    });
+  });
+
+  test('does not verify without a proof of the block between them', async () => {
+    const gap = (height: number) => height !== 6;
+    const source = await makeDataDir(at('source'), 9, { closing: 6, proven: gap });
+    await expect(verifyChain({ dataDir: source })).rejects.toMatchObject({
+      code: 'VERIFY_FAILED',
+      message: expect.stringContaining('block 6 closes an epoch and has no finality proof of its own'),
+    });
+  });
+});

@@ -128,6 +128,13 @@ describe('gate', () => {
     expect(gate(['*', 'o1'], full).refusal('y')).toBeUndefined();
   });
 
+  test('a new set says who lost its place: not whom something else admits, not who is new', () => {
+    const changed = gate(['*', 'v1'], others(80));
+    const admitted = { peer: 'v2', standing: 'admitted', addresses: [] } as const;
+    expect(changed.setPeers([...validators('me', 'v3'), admitted])).toEqual(new Set(['former']));
+    expect(changed.setPeers(validators('me'))).toEqual(new Set(['v3', 'v2']));
+  });
+
   test('a validator that left the set is refused', () => {
     const changed = gate([]);
     changed.setPeers(validators('v2', 'me'));
@@ -137,7 +144,7 @@ describe('gate', () => {
 });
 
 describe('hello', () => {
-  const ours = { version: 1, chainId: 1337, genesisHash: '0x' + '11'.repeat(32), role: 'validator' } as const;
+  const ours = { version: 2, chainId: 1337, genesisHash: '0x' + '11'.repeat(32), role: 'validator' } as const;
 
   test('comes back as it was sent', () => {
     expect(parseHello(encodeHello({ ...ours, role: 'observer' }))).toEqual({
@@ -149,14 +156,14 @@ describe('hello', () => {
   test('another version is named whatever follows it', () => {
     expect(parseHello(Uint8Array.of(0xc2, 0x07, 0x01))).toEqual({
       ok: false,
-      reason: 'speaks network protocol version 7 (instead of 1)',
+      reason: 'speaks network protocol version 7 (instead of 2)',
     });
   });
 
   test.each([
     ['nothing', new Uint8Array(0)],
-    ['a short genesis hash', Uint8Array.of(0xc6, 1, 1, 0x82, 1, 2, 0x80)],
-    ['too few fields', Uint8Array.of(0xc2, 1, 1)],
+    ['a short genesis hash', Uint8Array.of(0xc6, 2, 1, 0x82, 1, 2, 0x80)],
+    ['too few fields', Uint8Array.of(0xc2, 2, 1)],
     ['an empty list', Uint8Array.of(0xc0)],
   ])('%s is malformed', (_name, bytes) => {
     expect(parseHello(bytes)).toMatchObject({ ok: false, reason: expect.stringContaining('malformed hello') });
@@ -238,6 +245,21 @@ describe('rate', () => {
     expect(limit.charge(0, 0)).toBe(0);
     clock.now = 100_000;
     expect(limit.charge(1_001, 0)).toBe(1);
+  });
+
+  test('another allowance holds from now on, for what comes back and for the burst', () => {
+    const { rate: limit, clock } = rate();
+    limit.charge(1_000, 1);
+    clock.now = 100;
+    limit.allow({ bytesPerSecond: 10_000, framesPerSecond: 100 });
+    expect(limit.charge(100, 1)).toBe(0);
+    clock.now = 200;
+    expect(limit.charge(1_000, 1)).toBe(0);
+    expect(limit.charge(10_000, 1)).toBe(1_000);
+    limit.allow({ bytesPerSecond: 1_000, framesPerSecond: 10 });
+    expect(limit.charge(0, 0)).toBe(10_000);
+    clock.now = 100_000;
+    expect(limit.charge(2_000, 1)).toBe(1_000);
   });
 
   test('a clock that goes back gives nothing', () => {

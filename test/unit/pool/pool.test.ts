@@ -115,6 +115,17 @@ describe('pool: nonces', () => {
     expect(pool.add(transaction({ nonce: 7 }))).toMatchObject({ message: expect.stringContaining('nonce gap') });
     expect(pool.add(transaction({ from: address(2) }))).toEqual(ok);
   });
+
+  test('takes more behind a gap while the node itself is behind the chain', () => {
+    let isBehind = true;
+    const { pool } = makePool({ limits: { executablePerSender: 4, gappedPerSender: 2 }, isBehind: () => isBehind });
+    for (const nonce of [5, 6, 7, 8]) expect(pool.add(transaction({ nonce }))).toEqual(ok);
+    expect(pool.add(transaction({ nonce: 9 }))).toMatchObject({
+      message: 'account limit exceeded: more than 4 transactions behind a nonce gap',
+    });
+    isBehind = false;
+    expect(pool.add(transaction({ nonce: 9 }))).toMatchObject({ message: expect.stringContaining('more than 2') });
+  });
 });
 
 describe('pool: replacement', () => {

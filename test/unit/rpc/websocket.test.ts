@@ -20,7 +20,7 @@ async function restart(options: Parameters<typeof Served.start>[0]): Promise<voi
 
 async function subscribe(socket: Socket, ...params: unknown[]): Promise<string> {
   const { result } = await socket.call('eth_subscribe', ...params);
-  expect(result).toMatch(/^0x[0-9a-f]{32}$/);
+  expect(result).toMatch(/^0x[1-9a-f][0-9a-f]{31}$/);
   return result as string;
 }
 

@@ -6,6 +6,9 @@ import { expect, test } from 'vitest';
 import { DIRECTORY, drawFrom, type Harness, openOn, reopen, text, texts } from './fixtures.ts';
 import { type Crash, type Draw, MemoryDisk } from './memory-disk.ts';
 
+/** Small, so that the log makes its segments longer time and again. */
+const RESERVE = { reserveBytes: 128 };
+
 /** What the log may hold once the record with a sequence number is its last; the key 0 is the log before any. */
 type Contents = Map<number, readonly string[]>;
 type Life = {
@@ -31,7 +34,7 @@ function note(life: Life, sequence: number, added: readonly string[], isSnapshot
 
 /** Groups, lazy records, two rotations: every way into the log. */
 async function workload(disk: MemoryDisk, life: Life): Promise<void> {
-  const log = (await openOn(disk, { mayBegin: true })) as Harness;
+  const log = (await openOn(disk, { mayBegin: true, ...RESERVE })) as Harness;
   life.opened = true;
   log.wal.onDurable((sequence) => {
     life.durable = sequence;
@@ -47,9 +50,13 @@ async function workload(disk: MemoryDisk, life: Life): Promise<void> {
     return sequence;
   };
   await log.untilDurable(append(['first']));
+  const names = await disk.list(DIRECTORY);
+  const born = disk.peek(`${DIRECTORY}/${names?.[0]}`).length;
   append(['lazy'], false);
   append(['a '.repeat(40), 'b']);
   await log.untilDurable(append(['c', 'd']));
+  // The sweep stops in the middle of making space ready, too.
+  expect(disk.peek(`${DIRECTORY}/${names?.[0]}`).length).toBeGreaterThan(born);
   append(['before rotation'], false);
   rotate(['snapshot one', 'with two records']);
   append(['behind rotation']);
@@ -69,7 +76,7 @@ function expectHonest(records: readonly string[], life: Life, label: string): vo
 
 /** Starts after a crash, checks what is found, cuts a torn tail, goes on, and checks again after a clean stop. */
 async function recover(disk: MemoryDisk, life: Life, label: string): Promise<void> {
-  const log = await openOn(disk, { mayBegin: !life.opened });
+  const log = await openOn(disk, { mayBegin: !life.opened, ...RESERVE });
   expect(log, label).toBeDefined();
   if (!log) return;
   expectHonest(texts(log.records), life, label);
@@ -78,7 +85,7 @@ async function recover(disk: MemoryDisk, life: Life, label: string): Promise<voi
   if (log.state === 'torn') await log.wal.cutTornTail();
   await log.untilDurable(log.wal.append([text('after the crash')], { sync: true }));
   await log.wal.close();
-  expect(texts((await reopen(disk)).records), label).toEqual([...found, 'after the crash']);
+  expect(texts((await reopen(disk, RESERVE)).records), label).toEqual([...found, 'after the crash']);
 }
 
 const CRASHES: readonly Crash[] = [
@@ -114,7 +121,7 @@ test("a stop at every point of the log's life loses nothing reported durable and
 
 test('when a rotation is reported durable, no older segment can come back', async () => {
   const disk = new MemoryDisk();
-  const log = (await openOn(disk, { mayBegin: true })) as Harness;
+  const log = (await openOn(disk, { mayBegin: true, ...RESERVE })) as Harness;
   await log.untilDurable(log.wal.rotate([text('snapshot')]));
   const rebooted = disk.reboot({ kind: 'power', unsynced: 'lost' }, drawFrom(1));
   expect(await rebooted.list(DIRECTORY)).toHaveLength(1);
@@ -122,7 +129,7 @@ test('when a rotation is reported durable, no older segment can come back', asyn
 
 /** Opens, remembers what was read as promised, cuts. */
 async function start(disk: MemoryDisk, life: Life): Promise<void> {
-  const log = await openOn(disk, { mayBegin: !life.opened });
+  const log = await openOn(disk, { mayBegin: !life.opened, ...RESERVE });
   if (!log) return;
   life.opened = true;
   const records = texts(log.records);

@@ -21,9 +21,8 @@ export function drawFrom(seed: number): Draw {
 export function counterBytes(): (length: number) => Uint8Array {
   return (length) => {
     calls += 1;
-    const out = Buffer.alloc(length);
-    out.writeUInt32BE(calls, 0);
-    return out;
+    const draw = drawFrom(calls);
+    return Uint8Array.from({ length }, () => draw(256));
   };
 }
 let calls = 0;
@@ -40,7 +39,7 @@ export type Harness = OpenedWal & {
 
 export async function openOn(
   disk: MemoryDisk,
-  options: { mayBegin?: boolean; afterLoss?: boolean; identity?: typeof IDENTITY } = {},
+  options: { mayBegin?: boolean; afterLoss?: boolean; identity?: typeof IDENTITY; reserveBytes?: number } = {},
 ): Promise<Harness | undefined> {
   const failures: QuorateError[] = [];
   const timers = new Set<() => void>();
@@ -51,6 +50,7 @@ export async function openOn(
     ...(options.afterLoss !== undefined && { afterLoss: options.afterLoss }),
     onFailure: (error) => failures.push(error),
     fs: disk,
+    reserveBytes: options.reserveBytes ?? 16_384,
     random: counterBytes(),
     timer: (callback) => {
       timers.add(callback);
@@ -83,8 +83,8 @@ export async function openOn(
 }
 
 /** Opens a log that must be there. */
-export async function reopen(disk: MemoryDisk): Promise<Harness> {
-  const opened = await openOn(disk);
+export async function reopen(disk: MemoryDisk, options: { reserveBytes?: number } = {}): Promise<Harness> {
+  const opened = await openOn(disk, options);
   if (!opened) throw new TypeError('no log on the disk');
   return opened;
 }

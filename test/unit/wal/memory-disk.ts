@@ -1,8 +1,9 @@
 /**
  * A disk in memory that can lose its power. Every operation passes numbered points; at the chosen one the machine
  * stops and nothing calls back any more. What a reboot finds then is drawn: unsynced data gone, kept, cut at any byte or
- * with holes (sectors reach a disk in any order), unsynced directory entries gone or kept. A killed process, unlike a
- * lost machine, leaves everything in the page cache, readable and not yet durable.
+ * with holes (sectors reach a disk in any order, and where one did not the old bytes are still there, or zeros where the
+ * file was shorter), unsynced directory entries gone or kept. A killed process, unlike a lost machine, leaves everything
+ * in the page cache, readable and not yet durable.
  */
 import { basename, dirname } from 'node:path';
 import type { WalFile, WalFs } from '../../../node/wal/disk.ts';
@@ -18,7 +19,8 @@ export type Crash = {
   readonly unsynced?: 'lost' | 'kept' | 'drawn';
 };
 
-type Inode = { durable: Buffer; pending: Buffer };
+type Write = { readonly at: number; readonly data: Buffer };
+type Inode = { durable: Buffer; pending: Write[]; writing: boolean };
 type Names = Map<string, Inode>;
 /** `synced`: its own name in its parent is durable. */
 type Directory = { synced: boolean; durable: Names; pending: ((names: Names) => void)[] };
@@ -34,8 +36,8 @@ export class MemoryDisk implements WalFs {
   /** Resolves when the machine stops. */
   readonly crashed: Promise<void>;
   /** Operation name to the error it fails with, instead of doing anything. */
-  readonly failures = new Map<'append' | 'create' | 'rename' | 'remove' | 'syncDirectory' | 'read', Error>();
-  appends = 0;
+  readonly failures = new Map<'write' | 'create' | 'rename' | 'remove' | 'syncDirectory' | 'read', Error>();
+  writes = 0;
 
   constructor(options: { crashAt?: number } = {}) {
     this.crashAt = options.crashAt ?? Number.POSITIVE_INFINITY;
@@ -58,7 +60,7 @@ export class MemoryDisk implements WalFs {
     const survive = (inode: Inode): Inode => {
       const known = survivors.get(inode);
       if (known) return known;
-      const copy = { durable: survivingData(inode, crash, draw), pending: Buffer.alloc(0) };
+      const copy: Inode = { durable: survivingData(inode, crash, draw), pending: [], writing: false };
       survivors.set(inode, copy);
       return copy;
     };
@@ -85,10 +87,7 @@ export class MemoryDisk implements WalFs {
   }
 
   read(path: string): Promise<Uint8Array> {
-    return this.operation('read', () => {
-      const inode = this.inode(path);
-      return Uint8Array.from(Buffer.concat([inode.durable, inode.pending]));
-    });
+    return this.operation('read', () => this.peek(path));
   }
 
   makeDirectory(path: string): Promise<void> {
@@ -100,11 +99,11 @@ export class MemoryDisk implements WalFs {
   create(path: string): Promise<WalFile> {
     return this.operation('create', () => {
       assert(!this.view(dirname(path)).has(basename(path)), `create: ${path} exists`);
-      const inode: Inode = { durable: Buffer.alloc(0), pending: Buffer.alloc(0) };
+      const inode: Inode = { durable: Buffer.alloc(0), pending: [], writing: false };
       this.change(dirname(path), (names) => names.set(basename(path), inode));
       return {
-        append: (data, done) => this.append(inode, Buffer.from(data), done),
-        close: () => this.operation('close', () => undefined),
+        write: (at, data, done) => this.write(inode, { at, data: Buffer.from(data) }, done),
+        close: () => this.operation('close', () => assert(!inode.writing, 'close during a write')),
       };
     });
   }
@@ -140,7 +139,13 @@ export class MemoryDisk implements WalFs {
   tamper(path: string, bytes: Uint8Array): void {
     const inode = this.inode(path);
     inode.durable = Buffer.from(bytes);
-    inode.pending = Buffer.alloc(0);
+    inode.pending = [];
+  }
+
+  /** A file's bytes as its owner sees them now, without passing a point. */
+  peek(path: string): Uint8Array {
+    const { durable, pending } = this.inode(path);
+    return Uint8Array.from(pending.reduce(overlaid, durable));
   }
 
   private view(path: string): Names {
@@ -163,27 +168,29 @@ export class MemoryDisk implements WalFs {
     directory.pending.push(change);
   }
 
-  private append(inode: Inode, data: Buffer, done: (error?: Error) => void): void {
-    this.appends += 1;
-    const failure = this.failures.get('append');
+  private write(inode: Inode, { at, data }: Write, done: (error?: Error) => void): void {
+    this.writes += 1;
+    const failure = this.failures.get('write');
     if (failure) {
       queueMicrotask(() => done(failure));
       return;
     }
+    assert(!inode.writing, 'two writes at a time');
+    inode.writing = true;
     if (!this.pass()) return;
     // Handed to the kernel in two pieces, then synced, then reported: each a moment to stop at.
     const half = data.length >> 1;
     const steps = [
-      () => (inode.pending = Buffer.concat([inode.pending, data.subarray(0, half)])),
-      () => (inode.pending = Buffer.concat([inode.pending, data.subarray(half)])),
+      () => inode.pending.push({ at, data: data.subarray(0, half) }),
+      () => inode.pending.push({ at: at + half, data: data.subarray(half) }),
       () => {
-        inode.durable = Buffer.concat([inode.durable, inode.pending]);
-        inode.pending = Buffer.alloc(0);
+        inode.durable = inode.pending.splice(0).reduce(overlaid, inode.durable);
       },
     ];
     const next = (): void => {
       const step = steps.shift();
       if (!step) {
+        inode.writing = false;
         done();
         return;
       }
@@ -214,14 +221,35 @@ export class MemoryDisk implements WalFs {
   }
 }
 
+/** The bytes of a file after a write; a gap before it reads as zeros. */
+function overlaid(image: Buffer, { at, data }: Write): Buffer {
+  const out = Buffer.alloc(Math.max(image.length, at + data.length));
+  image.copy(out);
+  data.copy(out, at);
+  return out;
+}
+
 function survivingData(inode: Inode, crash: Crash, draw: Draw): Buffer {
   const { durable, pending } = inode;
-  if (crash.unsynced === 'lost') return durable;
-  if (crash.unsynced === 'kept' || pending.length === 0) return Buffer.concat([durable, pending]);
-  const kept = Buffer.from(pending.subarray(0, draw(pending.length + 1)));
-  if (draw(2) === 0) {
-    for (let at = 0; at < kept.length; at += SECTOR_BYTES)
-      if (draw(3) === 0) kept.subarray(at, at + SECTOR_BYTES).fill(0);
+  if (crash.unsynced === 'lost' || pending.length === 0) return durable;
+  const whole = pending.reduce(overlaid, durable);
+  if (crash.unsynced === 'kept') return whole;
+  const sectors = pending.flatMap(sectorsOf);
+  const inOrder = draw(2) === 0;
+  const reached = inOrder ? sectors.slice(0, draw(sectors.length + 1)) : sectors.filter(() => draw(3) > 0);
+  const last = reached.pop();
+  const cut = last && { at: last.at, data: last.data.subarray(0, draw(last.data.length + 1)) };
+  const image = [...reached, ...(cut ? [cut] : [])].reduce(overlaid, durable);
+  // The file system may know of the new length before the data is there.
+  return draw(2) === 0 ? overlaid(image, { at: whole.length, data: Buffer.alloc(0) }) : image;
+}
+
+function sectorsOf({ at, data }: Write): Write[] {
+  const sectors: Write[] = [];
+  for (let from = 0; from < data.length; ) {
+    const to = Math.min(from + SECTOR_BYTES - ((at + from) % SECTOR_BYTES), data.length);
+    sectors.push({ at: at + from, data: data.subarray(from, to) });
+    from = to;
   }
-  return Buffer.concat([durable, kept]);
+  return sectors;
 }

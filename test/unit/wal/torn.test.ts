@@ -1,4 +1,5 @@
 /** What does not read: a torn tail is told from damage, neither is ever mended unasked, no wrong record gets through. */
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   chainHash,
@@ -9,44 +10,15 @@ import {
 } from '../../../node/wal/segment.ts';
 import { DIRECTORY, type Harness, openOn, reopen, text, texts } from './fixtures.ts';
 import { MemoryDisk } from './memory-disk.ts';
-
-const RECORDS = ['s1', 's2', 'one', 'two', 'three', 'last a', 'last b'];
-const GROUPS = [['one'], ['two', 'three'], ['last a', 'last b']];
-
-/** A log of a snapshot and three groups, and where its last group begins. */
-async function sample(): Promise<{ path: string; bytes: Uint8Array; lastGroupAt: number }> {
-  const disk = new MemoryDisk();
-  const log = (await openOn(disk, { mayBegin: true })) as Harness;
-  await log.untilDurable(log.wal.rotate([text('s1'), text('s2')]));
-  const path = `${DIRECTORY}/${(await disk.list(DIRECTORY))?.[0]}`;
-  let lastGroupAt = 0;
-  for (const group of GROUPS) {
-    lastGroupAt = (await disk.read(path)).length;
-    await log.untilDurable(log.wal.append(group.map(text), { sync: true }));
-  }
-  return { path, bytes: await disk.read(path), lastGroupAt };
-}
-
-/** Opens a log with these bytes: its records and state, or the code of the refusal. */
-async function outcome(path: string, bytes: Uint8Array): Promise<{ records: string[]; state: string } | string> {
-  const disk = new MemoryDisk();
-  await disk.makeDirectory(DIRECTORY);
-  await disk.create(path);
-  disk.tamper(path, bytes);
-  try {
-    const { records, state } = await reopen(disk);
-    return { records: texts(records), state };
-  } catch (error) {
-    return (error as { code: string }).code;
-  }
-}
+import { outcome, RECORDS, RESERVE, sample } from './sample.ts';
 
 test('a flip of any bit: damage when a later record proves the promise, else a torn tail, never a wrong record', async () => {
-  const { path, bytes, lastGroupAt } = await sample();
+  const { path, bytes, lastGroupAt, end } = await sample();
   expect(await outcome(path, bytes)).toEqual({ records: RECORDS, state: 'clean' });
+  expect(bytes.length).toBeGreaterThanOrEqual(end + RESERVE.reserveBytes / 2);
   let damaged = 0;
   let torn = 0;
-  for (let bit = 0; bit < bytes.length * 8; bit++) {
+  for (let bit = 0; bit < end * 8; bit++) {
     const flipped = Uint8Array.from(bytes);
     flipped[bit >> 3]! ^= 1 << (bit & 7);
     const result = await outcome(path, flipped);
@@ -65,7 +37,40 @@ test('a flip of any bit: damage when a later record proves the promise, else a t
     }
   }
   expect(damaged).toBe(lastGroupAt * 8);
-  expect(torn).toBe((bytes.length - lastGroupAt) * 8);
+  expect(torn).toBe((end - lastGroupAt) * 8);
+});
+
+test('a flip of any bit of the reserved space: something was written there, so the tail is torn', async () => {
+  const { path, bytes, end } = await sample();
+  for (let bit = end * 8; bit < bytes.length * 8; bit++) {
+    const flipped = Uint8Array.from(bytes);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    expect(await outcome(path, flipped), `bit ${bit}`).toEqual({ records: RECORDS, state: 'torn' });
+  }
+});
+
+test('flips of several bytes anywhere: whatever is read is a beginning of what was written', async () => {
+  const { path, bytes, lastGroupAt } = await sample();
+  const flips = fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 })), {
+    minLength: 1,
+    maxLength: 8,
+  });
+  await fc.assert(
+    fc.asyncProperty(flips, async (hits) => {
+      const flipped = Uint8Array.from(bytes);
+      for (const [at, by] of hits) flipped[at]! ^= by;
+      const intact = Buffer.compare(flipped, bytes) === 0;
+      const result = await outcome(path, flipped);
+      if (typeof result === 'string') {
+        expect(result).toBe('LOG_DAMAGED');
+        return;
+      }
+      expect(result.state).toBe(intact ? 'clean' : 'torn');
+      expect(result.records).toEqual(RECORDS.slice(0, result.records.length));
+      expect(intact || hits.some(([at]) => at >= lastGroupAt)).toBe(true);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test('any run of up to 600 zeroed bytes: damage, a torn tail, or no change, never a wrong record', async () => {
@@ -88,9 +93,9 @@ test('any run of up to 600 zeroed bytes: damage, a torn tail, or no change, neve
 });
 
 test('cut at any byte: what is left in front is read, and a cut inside a record is torn', async () => {
-  const { path, bytes } = await sample();
+  const { path, bytes, end } = await sample();
   let boundaries = 0;
-  for (let length = 0; length < bytes.length; length++) {
+  for (let length = 0; length < end; length++) {
     const result = await outcome(path, bytes.subarray(0, length));
     if (typeof result === 'string') expect(result).toBe('LOG_DAMAGED');
     else {
@@ -100,24 +105,30 @@ test('cut at any byte: what is left in front is read, and a cut inside a record 
     }
   }
   expect(boundaries).toBe(RECORDS.length - 2);
+  for (let length = end; length < bytes.length; length++) {
+    expect(await outcome(path, bytes.subarray(0, length))).toEqual({ records: RECORDS, state: 'clean' });
+  }
 });
 
 test('garbage or zeros behind the last record are a torn tail', async () => {
-  const { path, bytes } = await sample();
+  const { path, bytes: whole, end } = await sample();
+  const bytes = whole.subarray(0, end);
   for (const tail of [Buffer.alloc(1), Buffer.alloc(5000), Buffer.alloc(200, 0xff), Buffer.alloc(2000, 1)]) {
     expect(await outcome(path, Buffer.concat([bytes, tail]))).toEqual({ records: RECORDS, state: 'torn' });
   }
 });
 
 test('a record that appears twice, or out of order, is not accepted', async () => {
-  const { path, bytes, lastGroupAt } = await sample();
+  const { path, bytes: whole, lastGroupAt, end } = await sample();
+  const bytes = whole.subarray(0, end);
   const group = bytes.subarray(lastGroupAt);
   expect(await outcome(path, Buffer.concat([bytes, group]))).toEqual({ records: RECORDS, state: 'torn' });
   expect(await outcome(path, Buffer.concat([bytes.subarray(0, lastGroupAt - 50), group]))).toBe('LOG_DAMAGED');
 });
 
 test('a record with a true checksum is refused when its place in the chain or its number is wrong', async () => {
-  const { path, bytes } = await sample();
+  const { path, bytes: whole, end } = await sample();
+  const bytes = whole.subarray(0, end);
   const header = decodeSegmentHeader(bytes);
   if (typeof header === 'string') throw new TypeError(header);
   const salt = saltChecksum(header.salt);
@@ -152,12 +163,14 @@ test('bytes inside a payload that are shaped like a later record do not pass for
     log.wal.append([Buffer.concat([text('a transaction '), forged, text(' ends')])], { sync: true }),
   );
   const path = `${DIRECTORY}/${(await disk.list(DIRECTORY))?.[0]}`;
-  const bytes = await disk.read(path);
-  expect(await outcome(path, bytes.subarray(0, bytes.length - 1))).toEqual({ records: [], state: 'torn' });
+  const bytes = Buffer.from(await disk.read(path));
+  const lastByte = bytes.indexOf(' ends') + ' ends'.length - 1;
+  expect(await outcome(path, bytes.subarray(0, lastByte))).toEqual({ records: [], state: 'torn' });
 });
 
 test('a torn log is left as it is until it is cut, refuses appends before, and goes on after', async () => {
-  const { path, bytes } = await sample();
+  const { path, bytes: whole, end } = await sample();
+  const bytes = whole.subarray(0, end);
   const disk = new MemoryDisk();
   await disk.makeDirectory(DIRECTORY);
   await disk.create(path);
@@ -179,7 +192,8 @@ test('a torn log is left as it is until it is cut, refuses appends before, and g
 });
 
 test('a cut that fails ends in onFailure', async () => {
-  const { path, bytes } = await sample();
+  const { path, bytes: whole, end } = await sample();
+  const bytes = whole.subarray(0, end);
   const disk = new MemoryDisk();
   await disk.makeDirectory(DIRECTORY);
   await disk.create(path);

@@ -36,32 +36,103 @@ test('sequence numbers go on over restarts and rotations', async () => {
 
 test('group commit: what is queued during a write shares the next one', async () => {
   const { disk, log } = await begun();
-  const before = disk.appends;
+  const before = disk.writes;
   log.wal.append([text('first')], SYNC);
   await Promise.resolve();
   let last = 0;
   for (let i = 0; i < 100; i++) last = log.wal.append([text(`later ${i}`)], SYNC);
   await log.untilDurable(last);
-  expect(disk.appends - before).toBe(2);
+  expect(disk.writes - before).toBe(2);
 });
 
 test('group commit: appends of one step of the caller share one write', async () => {
   const { disk, log } = await begun();
-  const before = disk.appends;
+  const before = disk.writes;
   log.wal.append([text('a')], SYNC);
   log.wal.append([text('b')], { sync: false });
   await log.untilDurable(log.wal.append([text('c')], SYNC));
-  expect(disk.appends - before).toBe(1);
+  expect(disk.writes - before).toBe(1);
+});
+
+test('flush: the write begins at once, with all that was appended before, and no other follows', async () => {
+  const { disk, log } = await begun();
+  const before = disk.writes;
+  log.wal.append([text('lazy')], { sync: false });
+  log.wal.append([text('a')], SYNC);
+  const last = log.wal.append([text('b')], SYNC);
+  expect(disk.writes - before).toBe(0);
+  log.wal.flush();
+  expect(disk.writes - before).toBe(1);
+  log.wal.flush();
+  await log.untilDurable(last);
+  expect(disk.writes - before).toBe(1);
+  await log.wal.close();
+  expect(texts((await reopen(disk)).records)).toEqual(['lazy', 'a', 'b']);
+});
+
+test('flush during a write: what was appended meanwhile goes out when that is over', async () => {
+  const { disk, log } = await begun();
+  const before = disk.writes;
+  log.wal.append([text('a')], SYNC);
+  log.wal.flush();
+  const last = log.wal.append([text('b')], SYNC);
+  log.wal.flush();
+  expect(disk.writes - before).toBe(1);
+  await log.untilDurable(last);
+  expect(disk.writes - before).toBe(2);
+});
+
+test('flush writes nothing that nobody waits for, and nothing after a failure', async () => {
+  const { disk, log } = await begun();
+  const before = disk.writes;
+  log.wal.append([text('lazy')], { sync: false });
+  log.wal.flush();
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+  expect(disk.writes - before).toBe(0);
+  disk.failures.set('write', new RangeError('no space'));
+  log.wal.append([text('bad')], SYNC);
+  log.wal.flush();
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+  log.wal.append([text('after')], SYNC);
+  log.wal.flush();
+  expect(disk.writes - before).toBe(1);
+  expect(log.failures).toHaveLength(1);
+});
+
+test('flush from a listener: the next write begins there and then, and every number is reported once, in order', async () => {
+  const { disk, log } = await begun();
+  const reported: number[] = [];
+  let last = 0;
+  log.wal.onDurable((sequence) => {
+    if (sequence < 5) last = log.wal.append([text(`after ${sequence}`)], SYNC);
+    const writes = disk.writes;
+    log.wal.flush();
+    expect(disk.writes - writes).toBe(sequence < 5 ? 1 : 0);
+  });
+  log.wal.onDurable((sequence) => reported.push(sequence));
+  log.wal.append([text('first')], SYNC);
+  await log.untilDurable(5);
+  expect(last).toBe(5);
+  expect(reported).toEqual([1, 2, 3, 4, 5]);
+});
+
+test('flush begins a rotation too', async () => {
+  const { disk, log } = await begun();
+  const sequence = log.wal.rotate([text('s')]);
+  log.wal.flush();
+  await log.untilDurable(sequence);
+  await log.wal.close();
+  expect(texts((await reopen(disk)).records)).toEqual(['s']);
 });
 
 test('a record appended without sync waits for one with, and is written before it', async () => {
   const { disk, log } = await begun();
-  const before = disk.appends;
+  const before = disk.writes;
   log.wal.append([text('lazy')], { sync: false });
   for (let i = 0; i < 50; i++) await Promise.resolve();
-  expect(disk.appends - before).toBe(0);
+  expect(disk.writes - before).toBe(0);
   await log.untilDurable(log.wal.append([text('eager')], SYNC));
-  expect(disk.appends - before).toBe(1);
+  expect(disk.writes - before).toBe(1);
   await log.wal.close();
   expect(texts((await reopen(disk)).records)).toEqual(['lazy', 'eager']);
 });
@@ -147,8 +218,8 @@ test('a log of another key or another chain is refused', async () => {
 test('a failed write ends in onFailure once; nothing more is written or reported durable', async () => {
   const { disk, log } = await begun();
   await log.untilDurable(log.wal.append([text('good')], SYNC));
-  const before = disk.appends;
-  disk.failures.set('append', new RangeError('no space'));
+  const before = disk.writes;
+  disk.failures.set('write', new RangeError('no space'));
   log.wal.append([text('bad')], SYNC);
   for (let i = 0; i < 50; i++) await Promise.resolve();
   disk.failures.clear();
@@ -158,11 +229,11 @@ test('a failed write ends in onFailure once; nothing more is written or reported
   for (let i = 0; i < 50; i++) await Promise.resolve();
   expect(log.failures.map(({ code }) => code)).toEqual(['DISK_FAILED']);
   expect(log.failures[0]?.cause).toBeInstanceOf(RangeError);
-  expect(disk.appends - before).toBe(1);
+  expect(disk.writes - before).toBe(1);
   expect(log.durable()).toBe(1);
 });
 
-for (const operation of ['create', 'append', 'rename', 'syncDirectory', 'remove'] as const) {
+for (const operation of ['create', 'write', 'rename', 'syncDirectory', 'remove'] as const) {
   test(`a rotation whose ${operation} fails ends in onFailure, and its snapshot is not reported durable`, async () => {
     const { disk, log } = await begun();
     await log.untilDurable(log.wal.append([text('a')], SYNC));
@@ -191,7 +262,7 @@ test('two segments on the disk: the newest is read, the other and unfinished one
   await log.wal.close();
   for (const name of [oldName, '0000000000000099.wal.new']) {
     const file = await disk.create(`${DIRECTORY}/${name}`);
-    await new Promise<void>((resolve) => file.append(oldBytes, () => resolve()));
+    await new Promise<void>((resolve) => file.write(0, oldBytes, () => resolve()));
   }
   expect(texts((await reopen(disk)).records)).toEqual(['new']);
   expect((await disk.list(DIRECTORY))?.length).toBe(1);

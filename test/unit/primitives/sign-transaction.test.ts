@@ -1,9 +1,9 @@
 import { Transaction } from 'ethers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { signTransaction } from '../../../cli/transaction.ts';
 import { toHex } from '../../../primitives/bytes.ts';
 import { isPrivateKey, privateKeyAddress } from '../../../primitives/secp256k1.ts';
+import { signTransaction } from '../../../primitives/sign-transaction.ts';
 
 describe('signed transactions', () => {
   it('are what ethers reads: every field, the sender and the hash', () => {

@@ -2,11 +2,11 @@
  * Signs transfers locally: EIP-1559 transactions (EIP-2718 type 2) with an empty access list. Written out here because
  * the load generator signs tens of thousands per second, which a wallet library does not.
  */
-import { concat, toHex } from '../primitives/bytes.ts';
-import type { Address, Bytes, Hash } from '../primitives/ids.ts';
-import { keccak256, keccakHash } from '../primitives/keccak.ts';
-import { type RlpInput, rlpEncode } from '../primitives/rlp.ts';
-import { sign } from '../primitives/secp256k1.ts';
+import { concat, toHex } from './bytes.ts';
+import type { Address, Bytes, Hash } from './ids.ts';
+import { keccak256, keccakHash } from './keccak.ts';
+import { type RlpInput, rlpEncode } from './rlp.ts';
+import { sign } from './secp256k1.ts';
 
 export type TransactionFields = {
   readonly chainId: number;
