@@ -9,6 +9,11 @@ import { type Rpc, RpcRefusal } from './rpc.ts';
 
 const ANSWER_TIMEOUT_MS = 5000;
 const RETRY_MS = 50;
+/**
+ * Not a refusal but "later": the transfer before it lies on a node that is dead or cut off at the moment, and becomes
+ * final when that node is back. Whoever sends on to another node meanwhile must wait there.
+ */
+const LATER = /behind a nonce gap/;
 
 export type Accepted = { readonly hash: string; readonly node: number; readonly atMs: number };
 
@@ -69,6 +74,7 @@ export class Load {
       await this.#options.rpcs[node]!.call('eth_sendRawTransaction', [raw], ANSWER_TIMEOUT_MS);
     } catch (error) {
       if (!(error instanceof RpcRefusal)) return false;
+      if (LATER.test(error.message)) return false;
       // Both say that an earlier try, whose answer was lost, got through.
       if (!/already known|nonce too low/.test(error.message)) {
         this.refusals.push(error.message);

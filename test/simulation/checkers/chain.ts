@@ -118,7 +118,8 @@ export class ChainChecker {
     if (proof.length === 0) {
       this.#unproven[replica] ??= height;
       const { closing } = this.#book.at(headerEpoch(block.header)) ?? {};
-      if (closing?.height === height) this.#fail('proof', `replica ${replica}: closing block ${height} without a proof`);
+      if (closing?.height === height)
+        this.#fail('proof', `replica ${replica}: closing block ${height} without a proof`);
       return;
     }
     this.#unproven[replica] = undefined;
