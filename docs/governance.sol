@@ -35,6 +35,10 @@ interface Governance {
         uint16 leastValidators; // no change may leave fewer
         uint32 readyLag; // blocks for which a READY counts
         uint32 rejoinIntervalSeconds; // least time between two same-set epochs for one validator
+        // From the next epoch on; all 0: as the genesis has them.
+        uint32 deltaMs; // bound on a message's delay between correct validators
+        uint32 suspicionTimeoutMs; // where time-outs of suspicion start
+        uint32 suspicionTimeoutMaxMs; // how far doubling takes them
     }
 
     struct Proposal {

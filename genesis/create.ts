@@ -1,6 +1,6 @@
 /** Makes a genesis from what its founder chose, and writes it as the JSON that parse.ts reads back. */
 import type { Address } from '../primitives/ids.ts';
-import type { Policy } from '../primitives/policy.ts';
+import type { Rules } from '../primitives/policy.ts';
 import { type ConsensusSettings, DEFAULT_CONSENSUS, type Genesis, type GenesisValidator } from './genesis.ts';
 import { parseGenesis } from './parse.ts';
 
@@ -13,7 +13,7 @@ export type GenesisChoices = {
   readonly gasLimit?: number;
   readonly gasPriceFloor?: bigint;
   readonly consensus?: Partial<ConsensusSettings>;
-  readonly governance?: Partial<Policy>;
+  readonly governance?: Partial<Rules>;
 };
 
 /** The time-outs that go with a delay bound: the proportions of the defaults. */

@@ -4,7 +4,7 @@
  */
 import type { Address } from '../primitives/ids.ts';
 import type { Validator } from '../primitives/membership.ts';
-import type { Policy } from '../primitives/policy.ts';
+import type { Rules } from '../primitives/policy.ts';
 
 /** A founding validator. `addresses` are multiaddr hints where the others find it; they are outside the genesis hash. */
 export type GenesisValidator = Validator & { readonly addresses?: readonly string[] };
@@ -42,7 +42,7 @@ export type Genesis = {
   readonly gasPriceFloor: bigint;
   readonly consensus: ConsensusSettings;
   /** What governs changes of the validator set, until it is changed by the vote it governs. */
-  readonly governance: Policy;
+  readonly governance: Rules;
 };
 
 export const GENESIS_VERSION = 1;

@@ -17,7 +17,7 @@ function allocFields(genesis: Genesis): RlpInput {
 /**
  * keccak256(RLP([version, chainId, timestamp, [[validator, nodeKey, operator], …], [[address, wei], …] by address,
  * gasLimit, gasPriceFloor, [consensus settings in the order of `ConsensusSettings`], [governance in the order of
- * `Policy`, a boolean as 0 or 1]])).
+ * `Rules`, a boolean as 0 or 1]])).
  */
 export function fieldsHash(genesis: Genesis): Hash {
   const c = genesis.consensus;

@@ -7,7 +7,8 @@ import { errorMessage, QuorateError } from '../primitives/errors.ts';
 import { type Address, GOVERNANCE_ADDRESS } from '../primitives/ids.ts';
 import { VALIDATORS_MAX } from '../primitives/membership.ts';
 import { Problems, parseBoolean, parseInteger, parseObject } from '../primitives/parse.ts';
-import { DEFAULT_POLICY, POLICY_RANGES, type Policy } from '../primitives/policy.ts';
+import { DEFAULT_RULES, POLICY_RANGES, type Rules } from '../primitives/policy.ts';
+import { TIMING_RANGES, type Timing, timingMisfits } from '../primitives/timing.ts';
 import { parseAddress } from './address.ts';
 import {
   CHAIN_ID_MAX,
@@ -23,18 +24,19 @@ import { parseMultiaddr, parseNodeKey } from './peer-address.ts';
 const MINUTE_MS = 60_000;
 const ADDRESSES_MAX = 8;
 
+type Ranges<K extends string> = { readonly [F in K]: { readonly min: number; readonly max: number } };
+
 /** Transactions reach 128 KiB, so a smaller batch could never hold the largest. */
-const RANGES: { readonly [K in keyof ConsensusSettings]: { readonly min: number; readonly max: number } } = {
+const RANGES: Ranges<Exclude<keyof ConsensusSettings, keyof Timing>> = {
   batchBytesMax: { min: 256 * 1024, max: 8 * 1024 * 1024 },
   batchTransactionsMax: { min: 1, max: 100_000 },
   pipelineWindow: { min: 1, max: 64 },
   requestTimeoutMs: { min: 20, max: 10 * MINUTE_MS },
-  deltaMs: { min: 10, max: MINUTE_MS },
-  suspicionTimeoutMs: { min: 20, max: 10 * MINUTE_MS },
-  suspicionTimeoutMaxMs: { min: 20, max: 60 * MINUTE_MS },
   maxDriftMs: { min: 1, max: 60 * MINUTE_MS },
   emptyBlockPeriodMs: { min: 0, max: 24 * 60 * MINUTE_MS },
 };
+
+const CONSENSUS_RANGES: Ranges<keyof ConsensusSettings> = { ...RANGES, ...TIMING_RANGES };
 
 const FIELDS = [
   'version',
@@ -127,21 +129,13 @@ function parseAlloc(value: unknown, problems: Problems): Map<Address, bigint> {
 
 /** What the time-outs must leave room for; each rule is a sentence of consensus section 4 or 5. */
 function checkTimes(settings: ConsensusSettings, problems: Problems): void {
-  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = settings;
-  const atLeast = (field: keyof ConsensusSettings, least: number, why: string) => {
-    if (settings[field] < least) {
-      problems.expected(`consensus.${field}`, `at least ${least} (${why})`, settings[field]);
-    }
-  };
-  atLeast('suspicionTimeoutMs', 2 * deltaMs, 'twice deltaMs, a message and its answer');
-  atLeast('suspicionTimeoutMaxMs', suspicionTimeoutMs, 'suspicionTimeoutMs, from which it grows');
-  atLeast('requestTimeoutMs', suspicionTimeoutMs, 'suspicionTimeoutMs, or a slow block looks like censorship');
-  if (suspicionTimeoutMaxMs > 1024 * suspicionTimeoutMs) {
-    problems.expected(
-      'consensus.suspicionTimeoutMaxMs',
-      'at most 1024 times suspicionTimeoutMs',
-      suspicionTimeoutMaxMs,
-    );
+  const { deltaMs, suspicionTimeoutMs, requestTimeoutMs } = settings;
+  for (const { field, expected } of timingMisfits(settings)) {
+    problems.expected(`consensus.${field}`, expected, settings[field]);
+  }
+  if (requestTimeoutMs < suspicionTimeoutMs) {
+    const expected = `at least ${suspicionTimeoutMs} (suspicionTimeoutMs, or a slow block looks like censorship)`;
+    problems.expected('consensus.requestTimeoutMs', expected, requestTimeoutMs);
   }
   if (settings.emptyBlockPeriodMs > 0 && settings.emptyBlockPeriodMs < deltaMs) {
     problems.expected('consensus.emptyBlockPeriodMs', '0 or at least deltaMs', settings.emptyBlockPeriodMs);
@@ -149,38 +143,38 @@ function checkTimes(settings: ConsensusSettings, problems: Problems): void {
 }
 
 function parseConsensus(value: unknown, problems: Problems): ConsensusSettings {
-  const keys = Object.keys(RANGES) as (keyof ConsensusSettings)[];
+  const keys = Object.keys(CONSENSUS_RANGES) as (keyof ConsensusSettings)[];
   const fields = value === undefined ? {} : parseObject(value, 'consensus', keys, problems);
   const before = problems.list.length;
   const settings: { -readonly [K in keyof ConsensusSettings]: number } = { ...DEFAULT_CONSENSUS };
   for (const key of keys) {
     const given = fields?.[key];
     if (given === undefined) continue;
-    settings[key] = parseInteger(given, `consensus.${key}`, RANGES[key], problems) ?? settings[key];
+    settings[key] = parseInteger(given, `consensus.${key}`, CONSENSUS_RANGES[key], problems) ?? settings[key];
   }
   if (problems.list.length === before) checkTimes(settings, problems);
   return settings;
 }
 
 /** Every field may be left out; `validators` is how many the chain begins with. */
-function parseGovernance(value: unknown, validators: number, problems: Problems): Policy {
+function parseGovernance(value: unknown, validators: number, problems: Problems): Rules {
   const keys = Object.keys(POLICY_RANGES) as (keyof typeof POLICY_RANGES)[];
   const fields = value === undefined ? {} : parseObject(value, 'governance', [...keys, 'evidenceRemoves'], problems);
-  const policy: { -readonly [K in keyof Policy]: Policy[K] } = { ...DEFAULT_POLICY };
+  const rules: { -readonly [K in keyof Rules]: Rules[K] } = { ...DEFAULT_RULES };
   for (const key of keys) {
     const given = fields?.[key];
     if (given === undefined) continue;
-    policy[key] = parseInteger(given, `governance.${key}`, POLICY_RANGES[key], problems) ?? policy[key];
+    rules[key] = parseInteger(given, `governance.${key}`, POLICY_RANGES[key], problems) ?? rules[key];
   }
   const removes = fields?.['evidenceRemoves'];
   if (removes !== undefined) {
-    policy.evidenceRemoves = parseBoolean(removes, 'governance.evidenceRemoves', problems) ?? policy.evidenceRemoves;
+    rules.evidenceRemoves = parseBoolean(removes, 'governance.evidenceRemoves', problems) ?? rules.evidenceRemoves;
   }
-  if (validators > 0 && policy.leastValidators > validators) {
+  if (validators > 0 && rules.leastValidators > validators) {
     const what = `at most ${validators} (the chain begins with so many validators)`;
-    problems.expected('governance.leastValidators', what, policy.leastValidators);
+    problems.expected('governance.leastValidators', what, rules.leastValidators);
   }
-  return policy;
+  return rules;
 }
 
 /** Genesis from parsed JSON. Throws one QuorateError GENESIS_INVALID that lists every problem; `source` names the file. */

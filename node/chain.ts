@@ -4,6 +4,7 @@ import { fieldsHash } from '../genesis/hash.ts';
 import type { ChainRules, GenesisInput } from '../ledger/chain-rules.ts';
 import { hexBytes } from '../primitives/bytes.ts';
 import type { Hash } from '../primitives/ids.ts';
+import { GENESIS_TIMING } from '../primitives/policy.ts';
 import type { Chain } from './epoch-peers.ts';
 
 export function chainRules(genesis: Genesis): ChainRules {
@@ -15,7 +16,7 @@ export function genesisInput(genesis: Genesis): GenesisInput {
   return {
     extraData: hexBytes(fieldsHash(genesis)),
     validators: genesis.validators,
-    policy: genesis.governance,
+    policy: { ...genesis.governance, ...GENESIS_TIMING },
     timestamp: genesis.timestamp,
     alloc: genesis.alloc,
   };

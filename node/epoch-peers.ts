@@ -5,6 +5,7 @@
 import type { EpochConfig, Parameters } from '../consensus/config.ts';
 import type { EpochInfo } from '../ledger/epoch-info.ts';
 import type { Address, Hash } from '../primitives/ids.ts';
+import type { Timing } from '../primitives/timing.ts';
 
 /** This node as validator lists name it. */
 export type Identity = { readonly validator: Address | undefined; readonly nodeKey: string };
@@ -12,9 +13,11 @@ export type Identity = { readonly validator: Address | undefined; readonly nodeK
 /** What all epochs of a chain share. */
 export type Chain = { readonly chainId: number; readonly genesisHash: Hash; readonly parameters: Parameters };
 
-export function epochConfig(chain: Chain, info: EpochInfo): EpochConfig {
+/** `timing`: what a vote put in place of the genesis'; who only checks signatures needs none. */
+export function epochConfig(chain: Chain, info: EpochInfo, timing?: Timing): EpochConfig {
   const { epoch, members, membershipHash, root } = info;
-  return { ...chain, epoch, validators: members.map(({ validator }) => validator), membershipHash, root };
+  const parameters = { ...chain.parameters, ...timing };
+  return { ...chain, parameters, epoch, validators: members.map(({ validator }) => validator), membershipHash, root };
 }
 
 /** Its index in the epoch's list, -1 when it is not in it. Both keys must be those that the list binds together. */

@@ -29,6 +29,9 @@ const POLICY_FIELDS: readonly (keyof Policy)[] = [
   'leastValidators',
   'readyLag',
   'rejoinIntervalSeconds',
+  'deltaMs',
+  'suspicionTimeoutMs',
+  'suspicionTimeoutMaxMs',
 ];
 
 /** Who is to become a validator. `publicKey` and `peerId`, when they are given, must be those of the keys. */

@@ -8,6 +8,7 @@ import type { Pool } from '../ledger/pool.ts';
 import type { TransactionResult } from '../ledger/transaction.ts';
 import type { Channel } from '../p2p/transport.ts';
 import type { Bytes, Epoch } from '../primitives/ids.ts';
+import type { Timing } from '../primitives/timing.ts';
 import type { Chain, Identity } from './epoch-peers.ts';
 import type { Readiness } from './readiness.ts';
 
@@ -60,7 +61,7 @@ export type HostOptions = {
   /** Says on the chain that this node's validator key is ready, where it has one. */
   readonly readiness?: Pick<Readiness, 'check'>;
   /** An epoch begins here, or is the one this node comes back in; `self` is this node's index in it, or -1. */
-  readonly onEpoch?: (info: EpochInfo, self: number) => void;
+  readonly onEpoch?: (info: EpochInfo, self: number, timing: Timing) => void;
   /** A peer speaks in an epoch that has not begun here. */
   readonly onLater?: (epoch: Epoch) => void;
 };

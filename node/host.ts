@@ -19,6 +19,7 @@ import type { Channel } from '../p2p/transport.ts';
 import { EMPTY } from '../primitives/bytes.ts';
 import { assert } from '../primitives/errors.ts';
 import type { Bytes, Epoch, Hash } from '../primitives/ids.ts';
+import { policyTiming } from '../primitives/policy.ts';
 import { BlockWork, readBlock } from './block-work.ts';
 import { channelOf } from './channel.ts';
 import { EpochPeers, epochConfig, indexIn } from './epoch-peers.ts';
@@ -81,7 +82,6 @@ export class Host {
       defer: options.clock.defer,
       now: options.clock.monotonicMs,
       requestTimeoutMs: options.settings.requestTimeoutMs,
-      deltaMs: options.chain.parameters.deltaMs,
       nonceOf: (address) => options.ledger.account(address, { tip: true })?.nonce ?? 0,
       onPoolChanged: () => this.#notePool(),
     });
@@ -133,7 +133,8 @@ export class Host {
     const isPast = this.#ahead !== undefined && this.#ahead !== durable;
     if (this.#ahead === durable) this.#ahead = undefined;
     dropBlocks(durable, origin.delivered.height);
-    const config = epochConfig(chain, info);
+    const { policy } = ledger.governanceAfter(origin.delivered.hash);
+    const config = epochConfig(chain, info, policyTiming(policy));
     const ports = { ...signer, readBlock };
     // Below what the log says nothing may be signed, whatever the list of that time says, nor in an epoch given up.
     const recovery = ledger.recoveries.find(({ epoch }) => epoch === info.epoch);
@@ -142,7 +143,7 @@ export class Host {
     const replica = new Replica({ config, ports, self: active, incarnation, durable, nonce, last, ...origin });
     this.#present = { info, config, self: active, peers: new EpochPeers(info), durable, isPast, replica };
     this.#poolState = undefined;
-    onEpoch?.(info, active);
+    onEpoch?.(info, active, config.parameters);
     if (active >= 0 && info.epoch > 0) this.#awaitStore();
     this.#run(replica.start());
     this.#onViewInstalled();
@@ -226,6 +227,11 @@ export class Host {
 
   get epoch(): EpochInfo {
     return this.#here.info;
+  }
+
+  /** The same as the replica was given it, with the times that hold in it. */
+  get config(): EpochConfig {
+    return this.#here.config;
   }
 
   /** This node's index among the present validators, -1 when it only follows. */
@@ -322,10 +328,11 @@ export class Host {
     if (this.#stopped) return;
     this.#event({ kind: 'tick', now: Math.floor(this.#options.clock.monotonicMs()) });
     const { view, group, installed, suspicionMs } = this.status;
-    const { self, peers } = this.#here;
+    const { self, peers, config } = this.#here;
     const primary = group[0]!;
-    const follower = installed && primary !== self && group.includes(self);
-    if (this.relay.overdue({ primary: peers.peer(primary)!, judged: follower, patienceMs: suspicionMs }))
+    const judged = installed && primary !== self && group.includes(self);
+    const { deltaMs } = config.parameters;
+    if (this.relay.overdue({ primary: peers.peer(primary)!, judged, patienceMs: suspicionMs, deltaMs }))
       this.#event({ kind: 'overdue', view });
     this.#greetObservers();
     this.#handOver.tick(this.#options.clock.monotonicMs());

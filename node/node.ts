@@ -23,6 +23,7 @@ import type { Epoch, Height } from '../primitives/ids.ts';
 import type { Validator } from '../primitives/membership.ts';
 import { recoverAddress, secp256k1Backend, sign } from '../primitives/secp256k1.ts';
 import { signTransaction } from '../primitives/sign-transaction.ts';
+import type { Timing } from '../primitives/timing.ts';
 import { NodeBackend } from './backend.ts';
 import { chainOf, chainRules, genesisInput } from './chain.ts';
 import { loadGenesis, type NodeConfig } from './config.ts';
@@ -90,10 +91,20 @@ function announceSelf(log: Log, node: { chainId: number; genesisHash: string; pe
   }
 }
 
-function announceEpoch(log: Log, { epoch, members, root }: EpochInfo, self: number): void {
+function announceEpoch(log: Log, { epoch, members, root }: EpochInfo, self: number, timing: Timing): void {
   const t = faultThreshold(members.length);
   const role = self < 0 ? 'observer' : `validator ${self}`;
-  log.info('epoch', { epoch, after: root.height, role, validators: members.length, tolerates: t });
+  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = timing;
+  log.info('epoch', {
+    epoch,
+    after: root.height,
+    role,
+    validators: members.length,
+    tolerates: t,
+    deltaMs,
+    suspicionTimeoutMs,
+    suspicionTimeoutMaxMs,
+  });
   if (t === 0) log.warn(`${members.length} validators tolerate no fault: a lost validator stops the chain`);
 }
 
@@ -227,8 +238,8 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
     },
     ...(readiness && { readiness }),
     onLater: (epoch) => stranded.onLater(epoch, performance.now()),
-    onEpoch: (info, self) => {
-      announceEpoch(log, info, self);
+    onEpoch: (info, self, timing) => {
+      announceEpoch(log, info, self, timing);
       traces.validators = info.members.map(({ validator }) => validator);
       network.setPeers(peers(info));
     },

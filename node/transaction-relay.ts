@@ -22,10 +22,17 @@ export type RelayOptions = {
   readonly defer: (callback: () => void) => void;
   readonly now: () => number;
   readonly requestTimeoutMs: number;
-  readonly deltaMs: number;
   /** Nonce of an account on top of what is in flight. */
   readonly nonceOf: (address: Address) => number;
   readonly onPoolChanged: () => void;
+};
+
+/** Whom this node looks at, whether it is one who judges, and the times of the present epoch. */
+type ViewOfPrimary = {
+  readonly primary: string;
+  readonly judged: boolean;
+  readonly patienceMs: number;
+  readonly deltaMs: number;
 };
 
 /** Raw transactions in one frame. */
@@ -155,7 +162,7 @@ export class TransactionRelay {
   }
 
   /** True when the primary is to be accused of leaving a transaction out. Reminds it first. */
-  overdue(view: { readonly primary: string; readonly judged: boolean; readonly patienceMs: number }): boolean {
+  overdue(view: ViewOfPrimary): boolean {
     const now = this.#options.now();
     if (now - this.#lastCheck < OVERDUE_CHECK_MS) return false;
     this.#lastCheck = now;
@@ -167,8 +174,7 @@ export class TransactionRelay {
       return false;
     }
     const since = Math.max(this.#viewSince, this.#handed.get(oldest.hash) ?? 0);
-    const { requestTimeoutMs, deltaMs } = this.#options;
-    const patience = Math.max(requestTimeoutMs, view.patienceMs);
+    const patience = Math.max(this.#options.requestTimeoutMs, view.patienceMs);
     // A primary with a backlog takes what came first; one that took what came this much later had room for this one.
     // And one that cuts no block at all for that long while this one waits serves no backlog.
     const idle = now - Math.max(since, this.#lastBlockAt) >= patience;
@@ -184,7 +190,7 @@ export class TransactionRelay {
       }
       return false;
     }
-    return now - this.#reminded.at > 2 * deltaMs;
+    return now - this.#reminded.at > 2 * view.deltaMs;
   }
 
   /**

@@ -2,8 +2,9 @@
  * What governs changes of the validator set (consensus.md section 7). It begins in the genesis and changes by the vote it
  * governs, so the file and the contract must agree on what each field may be.
  */
+import { TIMING_RANGES, type Timing, timingMisfits } from './timing.ts';
 
-export type Policy = {
+export type Rules = {
   /** A proposal passes when approvals * 10,000 > validators * this: 5,000 is "more than half". */
   readonly quorumBasisPoints: number;
   /** An open proposal ends this long after it was made, by the time in blocks. */
@@ -18,8 +19,11 @@ export type Policy = {
   readonly rejoinIntervalSeconds: number;
 };
 
+/** What votes may change. Its timing is all 0 as long as that of the genesis holds. */
+export type Policy = Rules & Timing;
+
 type Range = { readonly min: number; readonly max: number };
-type NumberField = Exclude<keyof Policy, 'evidenceRemoves'>;
+type NumberField = Exclude<keyof Rules, 'evidenceRemoves'>;
 
 /** 9,999 is "all of them": with 10,000 nothing could ever pass. */
 export const POLICY_RANGES: { readonly [K in NumberField]: Range } = {
@@ -30,7 +34,7 @@ export const POLICY_RANGES: { readonly [K in NumberField]: Range } = {
   rejoinIntervalSeconds: { min: 1, max: 86_400 },
 };
 
-export const DEFAULT_POLICY: Policy = {
+export const DEFAULT_RULES: Rules = {
   quorumBasisPoints: 5000,
   expirySeconds: 604_800,
   evidenceRemoves: false,
@@ -39,12 +43,39 @@ export const DEFAULT_POLICY: Policy = {
   rejoinIntervalSeconds: 60,
 };
 
-/** What is out of range, one sentence each. */
+export const GENESIS_TIMING: Timing = { deltaMs: 0, suspicionTimeoutMs: 0, suspicionTimeoutMaxMs: 0 };
+
+export const DEFAULT_POLICY: Policy = { ...DEFAULT_RULES, ...GENESIS_TIMING };
+
+const TIMING_FIELDS = Object.keys(TIMING_RANGES) as (keyof Timing)[];
+
+/** The timing that a policy sets in place of the genesis'; undefined when it sets none. */
+export function policyTiming(policy: Policy): Timing | undefined {
+  if (TIMING_FIELDS.every((field) => policy[field] === 0)) return undefined;
+  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = policy;
+  return { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs };
+}
+
+/** What is wrong with it, one sentence each. */
 export function policyProblems(policy: Policy): string[] {
-  const fields = Object.entries(POLICY_RANGES) as [NumberField, Range][];
+  const timing = policyTiming(policy);
+  const problems = outOfRange(policy, POLICY_RANGES);
+  if (timing === undefined) return problems;
+  const unfit = outOfRange(timing, TIMING_RANGES).map(
+    (problem) => `${problem}, or 0 for all three times as the genesis has them`,
+  );
+  const misfits = timingMisfits(timing).map(({ field, expected }) => `${field} is ${timing[field]}; give ${expected}`);
+  return [...problems, ...(unfit.length > 0 ? unfit : misfits)];
+}
+
+function outOfRange<K extends string>(
+  values: { readonly [F in NoInfer<K>]: number },
+  ranges: { readonly [F in K]: Range },
+): string[] {
+  const fields = Object.entries(ranges) as [K, Range][];
   return fields
     .filter(
-      ([field, { min, max }]) => !Number.isSafeInteger(policy[field]) || policy[field] < min || policy[field] > max,
+      ([field, { min, max }]) => !Number.isSafeInteger(values[field]) || values[field] < min || values[field] > max,
     )
-    .map(([field, { min, max }]) => `${field} is ${policy[field]}; give a whole number from ${min} to ${max}`);
+    .map(([field, { min, max }]) => `${field} is ${values[field]}; give a whole number from ${min} to ${max}`);
 }

@@ -40,6 +40,9 @@ const POLICY = tuple({
   leastValidators: uint(16),
   readyLag: uint(32),
   rejoinIntervalSeconds: uint(32),
+  deltaMs: uint(32),
+  suspicionTimeoutMs: uint(32),
+  suspicionTimeoutMaxMs: uint(32),
 });
 /** The policy as the ABI writes one that is left as it is. */
 export const UNCHANGED_POLICY: Policy = {
@@ -49,6 +52,9 @@ export const UNCHANGED_POLICY: Policy = {
   leastValidators: 0,
   readyLag: 0,
   rejoinIntervalSeconds: 0,
+  deltaMs: 0,
+  suspicionTimeoutMs: 0,
+  suspicionTimeoutMaxMs: 0,
 };
 
 const PROPOSAL = tuple({

@@ -43,6 +43,9 @@ const policyFields = (p: Policy): RlpInput => [
   p.leastValidators,
   p.readyLag,
   p.rejoinIntervalSeconds,
+  p.deltaMs,
+  p.suspicionTimeoutMs,
+  p.suspicionTimeoutMaxMs,
 ];
 
 function changeFields({ additions, removals, replacements, policy }: Change): RlpInput {
@@ -122,7 +125,7 @@ function readCandidate(item: Item): Candidate {
 }
 
 function readPolicy(item: Item): Policy {
-  const [quorum, expiry, evidence, least, lag, interval] = rlpList(item, 'policy', 6);
+  const [quorum, expiry, evidence, least, lag, interval, delta, start, cap] = rlpList(item, 'policy', 9);
   const removes = rlpNumber(evidence, 'evidenceRemoves');
   if (removes > 1) throw new RlpError('evidenceRemoves: not 0 or 1');
   return {
@@ -132,6 +135,9 @@ function readPolicy(item: Item): Policy {
     leastValidators: rlpNumber(least, 'leastValidators'),
     readyLag: rlpNumber(lag, 'readyLag'),
     rejoinIntervalSeconds: rlpNumber(interval, 'rejoinIntervalSeconds'),
+    deltaMs: rlpNumber(delta, 'deltaMs'),
+    suspicionTimeoutMs: rlpNumber(start, 'suspicionTimeoutMs'),
+    suspicionTimeoutMaxMs: rlpNumber(cap, 'suspicionTimeoutMaxMs'),
   };
 }
 

@@ -21,6 +21,9 @@ export type Policy = {
   readonly leastValidators: number;
   readonly readyLag: number;
   readonly rejoinIntervalSeconds: number;
+  readonly deltaMs: number;
+  readonly suspicionTimeoutMs: number;
+  readonly suspicionTimeoutMaxMs: number;
 };
 
 /** How the ABI writes a policy that stays as it is. */
@@ -31,6 +34,9 @@ const UNCHANGED: Policy = {
   leastValidators: 0,
   readyLag: 0,
   rejoinIntervalSeconds: 0,
+  deltaMs: 0,
+  suspicionTimeoutMs: 0,
+  suspicionTimeoutMaxMs: 0,
 };
 
 export type Change = {

@@ -276,6 +276,9 @@ const POLICY: Policy = {
   leastValidators: 1,
   readyLag: 1024,
   rejoinIntervalSeconds: 60,
+  deltaMs: 0,
+  suspicionTimeoutMs: 0,
+  suspicionTimeoutMaxMs: 0,
 };
 
 /** All three approve of four more that nobody ever starts: four of seven would have to sign, and only three could. */

@@ -6,6 +6,7 @@
 import { encodeCall, FUNCTIONS } from '../../ledger/governance/abi.ts';
 import type { Bytes } from '../../primitives/ids.ts';
 import { DEFAULT_POLICY } from '../../primitives/policy.ts';
+import type { Timing } from '../../primitives/timing.ts';
 import { HOST } from '../simulation/host-process.ts';
 import { IDENTITIES } from '../simulation/keys.ts';
 import { proposeCall, setChange } from '../simulation/operators.ts';
@@ -45,18 +46,30 @@ export function parseScenario(text: string): Scenario & { readonly script: strin
   return { validators, candidates, steps, golden, script: scriptLines.join('\n').trimEnd() };
 }
 
+const PARAMETERS = {
+  deltaMs: 100,
+  suspicionTimeoutMs: 1000,
+  suspicionTimeoutMaxMs: 4000,
+  pipelineWindow: 4,
+  emptyBlockPeriodMs: 0,
+};
+const POLICY = { ...DEFAULT_POLICY, rejoinIntervalSeconds: 1 };
+
+function times(factor: number): Timing {
+  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = PARAMETERS;
+  return {
+    deltaMs: factor * deltaMs,
+    suspicionTimeoutMs: factor * suspicionTimeoutMs,
+    suspicionTimeoutMaxMs: factor * suspicionTimeoutMaxMs,
+  };
+}
+
 /** A network in which nothing happens by itself: 10 ms each way, 1 ms to the disk, Δ of 100 ms. */
 function quietOptions(validators: number, candidates: number): Options {
   return {
     seed: 1,
     validators,
-    parameters: {
-      deltaMs: 100,
-      suspicionTimeoutMs: 1000,
-      suspicionTimeoutMaxMs: 4000,
-      pipelineWindow: 4,
-      emptyBlockPeriodMs: 0,
-    },
+    parameters: PARAMETERS,
     network: {
       mode: 'stream',
       delayMinMs: 10,
@@ -81,7 +94,8 @@ function quietOptions(validators: number, candidates: number): Options {
     liars: undefined,
     epochs: {
       candidates,
-      policy: { ...DEFAULT_POLICY, rejoinIntervalSeconds: 1 },
+      policy: POLICY,
+      timing: times(1),
       // Nothing is proposed but what the script says.
       proposeMs: Number.POSITIVE_INFINITY,
       voteMs: Number.POSITIVE_INFINITY,
@@ -103,7 +117,7 @@ function replicas(world: World, word: string | undefined): number[] {
   return (word ?? '').split(',').map((name) => Number(name.slice(1)));
 }
 
-/** `+r3 -r1 r4>r2`: r3 is added, r1 removed, r4 takes the place of r2. */
+/** `+r3 -r1 r4>r2 times*2`: r3 is added, r1 removed, r4 takes the place of r2, all times are those of the genesis twice. */
 function changeOf(words: readonly string[]): Bytes {
   const machine = (name: string): number => Number(name.replace(/^[+-]?r/, ''));
   const add = words.filter((word) => word.startsWith('+')).map(machine);
@@ -114,7 +128,9 @@ function changeOf(words: readonly string[]): Bytes {
       const [by, replaced] = word.split('>');
       return [machine(replaced!), machine(by!)];
     });
-  return proposeCall(setChange({ add, remove, replace }));
+  const factor = words.find((word) => word.startsWith('times*'))?.slice('times*'.length);
+  const policy = factor === undefined ? undefined : { ...POLICY, ...times(Number(factor)) };
+  return proposeCall({ ...setChange({ add, remove, replace }), ...(policy && { policy }) });
 }
 
 /** What an operator calls the governance contract with, through the own machine; undefined: it is no such action. */

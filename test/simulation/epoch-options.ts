@@ -6,6 +6,7 @@
 
 import { faultsTolerated } from '../../primitives/membership.ts';
 import { DEFAULT_POLICY, type Policy } from '../../primitives/policy.ts';
+import type { Timing } from '../../primitives/timing.ts';
 import { MACHINES_MAX } from './keys.ts';
 import type { Rng } from './rng.ts';
 
@@ -13,6 +14,8 @@ export type EpochOptions = {
   /** Machines beside the founders, that may be taken in. */
   readonly candidates: number;
   readonly policy: Policy;
+  /** Longer times than the genesis', which a vote may put in their place. */
+  readonly timing: Timing;
   /** Mean time between two proposals, in all. */
   readonly proposeMs: number;
   /** Mean time between two looks that an operator takes at what is open. */
@@ -45,9 +48,11 @@ function drawPolicy(rng: Rng, leastValidators: number): Policy {
  */
 export function drawEpochs(
   rng: Rng,
-  run: { readonly founders: number; readonly deltaMs: number; readonly forced: boolean | undefined },
+  run: { readonly founders: number; readonly timing: Timing; readonly forced: boolean | undefined },
 ): EpochOptions | undefined {
-  const { founders, deltaMs, forced } = run;
+  const { founders, timing, forced } = run;
+  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = timing;
+  const longer = (ms: number): number => Math.round(1.5 * ms);
   const wanted = rng.chance(0.5);
   const candidates = Math.min(1 + rng.int(4), MACHINES_MAX - founders);
   const machines = founders + candidates;
@@ -57,6 +62,11 @@ export function drawEpochs(
   const epochs: EpochOptions = {
     candidates,
     policy: drawPolicy(rng, sizeMin),
+    timing: {
+      deltaMs: longer(deltaMs),
+      suspicionTimeoutMs: longer(suspicionTimeoutMs),
+      suspicionTimeoutMaxMs: longer(suspicionTimeoutMaxMs),
+    },
     proposeMs: rng.scale(4, 40) * deltaMs,
     voteMs: rng.scale(1, 15) * deltaMs,
     approveChance: rng.pick([0.6, 0.9, 1]),

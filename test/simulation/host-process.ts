@@ -2,7 +2,6 @@
 import { encodeMessage } from '../../consensus/message-codec.ts';
 import { Ledger } from '../../ledger/ledger.ts';
 import { Pool } from '../../ledger/pool.ts';
-import { epochConfig } from '../../node/epoch-peers.ts';
 import { Host } from '../../node/host.ts';
 import { Readiness } from '../../node/readiness.ts';
 import { hexBytes } from '../../primitives/bytes.ts';
@@ -138,7 +137,7 @@ const open: OpenProcess = async (env) => {
     head: () => ledger.head,
     account,
     governance: () => ledger.governance({ final: true }),
-    standing: () => ({ config: epochConfig(env.chain, host.epoch), self: host.self, phase: host.status.phase }),
+    standing: () => ({ config: host.config, self: host.self, phase: host.status.phase }),
   };
 };
 

@@ -6,6 +6,7 @@
  * was given up, that one is healed, too. In the end who lost its disk must sign again, and with everybody healthy the
  * operators must be able to change the set once more (P41).
  */
+import type { EpochConfig } from '../../consensus/config.ts';
 import type { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
@@ -22,7 +23,7 @@ function combinations(n: number, size: number): number {
 
 /** Every group in turn, each with its time-outs at the cap, and twice that for what was under way. */
 export function livenessBoundMs({ options, book }: World): number {
-  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = options.parameters;
+  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = book.newest.config.parameters;
   const timeout = Math.max(suspicionTimeoutMaxMs, suspicionTimeoutMs, 6 * deltaMs) + 10 * deltaMs;
   const groups = combinations(book.newest.members.length, book.t + 1);
   const rejoining = options.epochs === undefined ? 0 : 3 * READY_AGAIN_MS;
@@ -200,7 +201,7 @@ export async function runLiveness(world: World): Promise<void> {
 
 /** With everybody healthy nobody has a reason to leave the view any more. */
 async function rest(world: World): Promise<void> {
-  const { suspicionTimeoutMaxMs, deltaMs } = world.options.parameters;
+  const { suspicionTimeoutMaxMs, deltaMs } = world.book.newest.config.parameters;
   const suspects = (): number => world.traces.get('suspect') ?? 0;
   await world.runUntil(world.timeline.now + 20 * deltaMs);
   const before = suspects();
@@ -248,6 +249,7 @@ async function settle(world: World, core: Core, before: number): Promise<void> {
   for (const index of core.members) {
     const process = world.machines[index]!.process!;
     if (process.head().height === world.chain.height) world.chain.checkState(index, process);
+    checkTiming(world, index, process.standing().config);
   }
 }
 
@@ -270,4 +272,12 @@ function unsettled(
   return open > 0 || chain.height === before
     ? new Violation('liveness', `${open} transactions are not final ${text}`)
     : new Violation('convergence', text);
+}
+
+/** Validators that go by different times would judge each other by them. */
+function checkTiming(world: World, index: number, { epoch, parameters }: EpochConfig): void {
+  const expected = JSON.stringify(world.book.at(epoch)?.config.parameters);
+  const found = JSON.stringify(parameters);
+  if (found === expected) return;
+  world.fail(new Violation('agreement', `r${index} runs epoch ${epoch} by ${found}, not ${expected}`));
 }

@@ -40,6 +40,9 @@ const UNCHANGED: Policy = {
   leastValidators: 0,
   readyLag: 0,
   rejoinIntervalSeconds: 0,
+  deltaMs: 0,
+  suspicionTimeoutMs: 0,
+  suspicionTimeoutMaxMs: 0,
 };
 
 const NUMBER_OF = new Map<Address, number>(IDENTITIES.map(({ validator }, machine) => [validator, machine]));
@@ -169,8 +172,10 @@ export class Operators {
       const replace = removable.slice(0, most).map((machine, place): [number, number] => [machine, free[place]!]);
       if (most > 0) return changed({ replace }, replace.map(([machine, by]) => `${by} for ${machine}`).join(', '));
     }
-    const policy = { ...options.policy, quorumBasisPoints: rng.pick([5000, 6000]), readyLag: rng.pick([2, 10, 1024]) };
-    return { change: { policy }, text: 'another policy' };
+    const rules = { quorumBasisPoints: rng.pick([5000, 6000]), readyLag: rng.pick([2, 10, 1024]) };
+    const timing = rules.quorumBasisPoints === 6000 ? options.timing : undefined;
+    const text = timing === undefined ? 'another policy' : 'another policy with longer times';
+    return { change: { policy: { ...options.policy, ...rules, ...timing } }, text };
   }
 
   /** Votes on what is open, as it thinks of it. */

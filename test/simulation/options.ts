@@ -271,7 +271,7 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
   const drawnLiars = drawLiars(rng, size, overrides.habits);
   const ofEpochs = rng.stream('epochs');
   const forced = overrides.without?.includes('epochs') ? false : overrides.epochs;
-  const epochs = drawEpochs(ofEpochs, { founders: size, deltaMs: parameters.deltaMs, forced });
+  const epochs = drawEpochs(ofEpochs, { founders: size, timing: parameters, forced });
   const isFree = epochs !== undefined && overrides.habits === undefined;
   const liars = overrides.honest ? undefined : isFree ? withBackups(ofEpochs, drawnLiars) : drawnLiars;
   if (epochs !== undefined) Object.assign(faults, drawEpochFaults(ofEpochs, epochs, liars));

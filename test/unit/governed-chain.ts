@@ -74,6 +74,9 @@ export const UNCHANGED = {
   leastValidators: 0,
   readyLag: 0,
   rejoinIntervalSeconds: 0,
+  deltaMs: 0,
+  suspicionTimeoutMs: 0,
+  suspicionTimeoutMaxMs: 0,
 };
 
 export class GovernedChain {

@@ -10,6 +10,7 @@ import { governanceGas } from '../../../ledger/governance/contract.ts';
 import type { Chain } from '../../../node/epoch-peers.ts';
 import type { Address, Epoch, Hash, Height } from '../../../primitives/ids.ts';
 import { membershipHash, type Validator } from '../../../primitives/membership.ts';
+import { policyTiming } from '../../../primitives/policy.ts';
 import type { Founding } from '../setting.ts';
 import { GovernanceModel } from './governance.ts';
 
@@ -43,8 +44,10 @@ export class EpochBook {
   }
 
   #begin(members: readonly Validator[], root: Link, lives: ReadonlyMap<Address, string>): void {
+    const timing = policyTiming(this.#model.state.policy);
     const config: EpochConfig = {
       ...this.#chain,
+      parameters: { ...this.#chain.parameters, ...timing },
       epoch: this.#epochs.length,
       validators: members.map(({ validator }) => validator),
       membershipHash: membershipHash(members),

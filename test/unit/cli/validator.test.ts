@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../../node/config.ts';
 import { hasEmptyGuard, loadNodeKeys } from '../../../node/node-keys.ts';
+import { DEFAULT_POLICY } from '../../../primitives/policy.ts';
 import { descriptorOf, GovernedChain, member } from '../governed-chain.ts';
 import { type Methods, startFakeNode } from './fake-node.ts';
 import { type Outcome, run } from './run.ts';
@@ -80,7 +81,7 @@ describe('validator propose', () => {
       additions: [descriptorOf(D)],
       removals: [B.validator],
       replacements: [{ validator: A.validator, by: descriptorOf(E) }],
-      policy: { ...chain.genesis.governance, readyLag: 12, evidenceRemoves: true },
+      policy: { ...DEFAULT_POLICY, readyLag: 12, evidenceRemoves: true },
     });
   });
 

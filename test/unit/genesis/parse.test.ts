@@ -6,7 +6,7 @@ import { parseGenesis, parseGenesisText } from '../../../genesis/parse.ts';
 import { peerIdOf } from '../../../genesis/peer-address.ts';
 import { QuorateError } from '../../../primitives/errors.ts';
 import { faultsTolerated } from '../../../primitives/membership.ts';
-import { DEFAULT_POLICY } from '../../../primitives/policy.ts';
+import { DEFAULT_RULES } from '../../../primitives/policy.ts';
 import { rawGenesis } from './fixture.ts';
 
 function problemsOf(value: unknown): readonly string[] {
@@ -23,7 +23,7 @@ describe('genesis: parsing', () => {
   it('completes omitted settings with their defaults', () => {
     const genesis = parseGenesis(rawGenesis(3));
     expect(genesis.consensus).toEqual(DEFAULT_CONSENSUS);
-    expect(genesis.governance).toEqual(DEFAULT_POLICY);
+    expect(genesis.governance).toEqual(DEFAULT_RULES);
     expect(genesis.gasLimit).toBe(100_000_000);
     expect(genesis.gasPriceFloor).toBe(0n);
     expect(genesis.validators).toHaveLength(3);

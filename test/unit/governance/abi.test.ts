@@ -46,6 +46,9 @@ const policies = fc.record({
   leastValidators: small,
   readyLag: fc.nat(),
   rejoinIntervalSeconds: fc.nat(),
+  deltaMs: fc.nat(),
+  suspicionTimeoutMs: fc.nat(),
+  suspicionTimeoutMaxMs: fc.nat(),
 });
 const proposing = fc.record({
   additions: fc.array(candidates, { maxLength: 3 }),

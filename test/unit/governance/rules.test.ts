@@ -172,6 +172,16 @@ describe('what may be proposed', () => {
       { policy: { ...POLICY, quorumBasisPoints: 0 } },
       'quorumBasisPoints is 0, which leaves the policy as it is',
     ],
+    [
+      'a delta alone',
+      { policy: { ...POLICY, deltaMs: 500 } },
+      'policy: suspicionTimeoutMs is 0; give a whole number from 20 to 600000, or 0 for all three times as the genesis has them',
+    ],
+    [
+      'a time-out without room for an answer',
+      { policy: { ...POLICY, deltaMs: 500, suspicionTimeoutMs: 999, suspicionTimeoutMaxMs: 4000 } },
+      'policy: suspicionTimeoutMs is 999; give at least 1000 (twice deltaMs, a message and its answer)',
+    ],
     ['proposals without time', { policy: { ...POLICY, expirySeconds: 0 } }, 'expirySeconds is 0'],
     [
       'a least size above the size',

@@ -36,7 +36,6 @@ class Pair {
       defer: (callback) => callback(),
       now: () => this.now,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
-      deltaMs: 250,
       nonceOf,
       onPoolChanged: () => undefined,
     });
@@ -63,7 +62,7 @@ class Pair {
     this.now += TICK_MS;
     for (const arrive of this.#sent.splice(0)) arrive();
     this.#block();
-    return this.other.relay.overdue({ primary: PRIMARY, judged, patienceMs: 1000 });
+    return this.other.relay.overdue({ primary: PRIMARY, judged, patienceMs: 1000, deltaMs: 250 });
   }
 }
 

@@ -53,7 +53,7 @@ describe('xft_proposeValidators', () => {
   test('completes a policy of which some fields are named', async () => {
     const { data, change } = await dryRun({ policy: { expirySeconds: 60, evidenceRemoves: true } });
     const { policy } = abi.decodeFunctionData('propose', data);
-    expect(policy.toArray()).toEqual([5000n, 60n, true, 1n, 1024n, 60n]);
+    expect(policy.toArray()).toEqual([5000n, 60n, true, 1n, 1024n, 60n, 0n, 0n, 0n]);
     expect(change.policy).toMatchObject({ quorumBasisPoints: 5000, expirySeconds: 60 });
   });
 
