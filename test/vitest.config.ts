@@ -6,7 +6,7 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'node_modules/**', 'dist/**'],
+    exclude: ['test/e2e/**', 'test/hosts/**', 'node_modules/**', 'dist/**'],
     setupFiles: ['test/fuzz/setup.ts'],
     pool: 'threads',
     maxWorkers: 2,

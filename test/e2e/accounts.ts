@@ -35,13 +35,13 @@ export async function transferByEthers(from: Sender, fields: TransferFields): Pr
   return { raw, hash: (await import('ethers')).keccak256(raw) };
 }
 
-/** Gives every receiver so much and waits until that is final. */
+/** Gives every receiver so much and waits until that is final on the node. Returns the hashes. */
 export async function fund(
   rpc: Rpc,
   from: readonly AccountLine[],
   to: readonly Sender[],
   { chainId, value }: { readonly chainId: number; readonly value: bigint },
-): Promise<void> {
+): Promise<string[]> {
   const nonces = await Promise.all(
     from.map(({ address }) => rpc.number('eth_getTransactionCount', [address, 'pending'])),
   );
@@ -54,10 +54,9 @@ export async function fund(
   const answers = await rpc.call<unknown[]>('xft_sendRawTransactions', [transfers.map(({ raw }) => raw)]);
   const refused = answers.filter((answer) => typeof answer !== 'string');
   if (refused.length > 0) throw new Error(`funding refused: ${JSON.stringify(refused[0])}`);
-  await untilFinal(
-    rpc,
-    transfers.map(({ hash }) => hash),
-  );
+  const hashes = transfers.map(({ hash }) => hash);
+  await untilFinal(rpc, hashes);
+  return hashes;
 }
 
 /** Waits until every transaction has a receipt on a node; returns the receipts in order. */

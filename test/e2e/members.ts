@@ -4,7 +4,7 @@
  */
 import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { multiaddrOf } from '../../genesis/peer-address.ts';
+import { multiaddrOf, peerIdOf } from '../../genesis/peer-address.ts';
 import { DEFAULT_CONFIG } from '../../node/config.ts';
 import {
   CONFIG_FILE,
@@ -22,6 +22,7 @@ import { privateKeyAddress, publicKey, randomPrivateKey } from '../../primitives
 import { randomSenders, type Sender } from './accounts.ts';
 import { type Devnet, Node, type Status, temporaryFolder } from './devnet.ts';
 import { freeBasePort, METRICS_OFFSET, P2P_OFFSET } from './ports.ts';
+import type { RunOptions } from './processes.ts';
 import { Rpc } from './rpc.ts';
 
 /** What a proposal says of a candidate, and validator lists of a member: the fields of the contract's ABI. */
@@ -40,6 +41,7 @@ type Runner = {
   /** SIGTERM. */
   readonly stop: () => Promise<void>;
   readonly log: () => string;
+  readonly pid: () => number | undefined;
 };
 
 export class Member {
@@ -78,8 +80,19 @@ export class Member {
     await this.#runner.stop();
   }
 
+  get peerId(): string {
+    return peerIdOf(this.seat.nodeKey);
+  }
+
   get log(): string {
     return this.#runner.log();
+  }
+
+  /** Of the process that runs, or ran last. */
+  get pid(): number {
+    const pid = this.#runner.pid();
+    if (pid === undefined) throw new Error(`${this.name} was never started`);
+    return pid;
   }
 
   status(): Promise<Status> {
@@ -106,9 +119,38 @@ export function founders(devnet: Devnet): Member[] {
         kill: () => devnet.kill(index),
         stop: () => devnet.stopNode(index),
         log: () => devnet.log(index),
+        pid: () => devnet.pid(index),
       },
     );
   });
+}
+
+/** Processes of nodes that no devnet has started. */
+export class OwnNodes {
+  readonly #nodes: Node[] = [];
+
+  /** For one data folder; each start is a process of its own. */
+  runner(dataDir: string, url: string, options: RunOptions = {}): Runner {
+    const own: Node[] = [];
+    return {
+      start: async () => {
+        const node = new Node(dataDir, url, [], options);
+        own.push(node);
+        this.#nodes.push(node);
+        return node;
+      },
+      kill: async () => own.at(-1)?.program.kill(),
+      stop: async () => {
+        await own.at(-1)?.program.stop();
+      },
+      log: () => own.map(({ log }) => log).join(''),
+      pid: () => own.at(-1)?.program.pid,
+    };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#nodes.map(({ program }) => program.ended ?? program.stop()));
+  }
 }
 
 /** Folders and processes of the nodes that are not the devnet's own. */
@@ -117,7 +159,7 @@ export class Candidates {
   readonly #folder: string;
   readonly #basePort: number;
   readonly #countMax: number;
-  readonly #nodes: Node[] = [];
+  readonly #nodes = new OwnNodes();
   #count = 0;
 
   private constructor(devnet: Devnet, folder: string, basePort: number, countMax: number) {
@@ -161,28 +203,11 @@ export class Candidates {
       multiaddr: multiaddrOf(p2p),
     };
     const rpc = new Rpc(`http://127.0.0.1:${rpcPort}`);
-    return new Member({ name, seat, operator, dataDir, rpc, isUp: false }, this.#runner(dataDir, rpc.url));
-  }
-
-  #runner(dataDir: string, url: string): Runner {
-    const own: Node[] = [];
-    return {
-      start: async () => {
-        const node = new Node(dataDir, url);
-        own.push(node);
-        this.#nodes.push(node);
-        return node;
-      },
-      kill: async () => own.at(-1)?.program.kill(),
-      stop: async () => {
-        await own.at(-1)?.program.stop();
-      },
-      log: () => own.map(({ log }) => log).join(''),
-    };
+    return new Member({ name, seat, operator, dataDir, rpc, isUp: false }, this.#nodes.runner(dataDir, rpc.url));
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#nodes.map(({ program }) => program.ended ?? program.stop()));
+    await this.#nodes.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -23,6 +24,8 @@ export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly stdin?: string;
+  /** Network namespace to run in. */
+  readonly namespace?: string;
 };
 
 export class Program {
@@ -34,7 +37,11 @@ export class Program {
   ended: number | string | undefined;
 
   constructor(args: readonly string[], options: RunOptions = {}) {
-    this.child = spawn(process.execPath, [PROGRAM, ...args], {
+    const { namespace } = options;
+    // `ip` becomes the program it starts: one process, with the pid that is known here.
+    const [command, ...before] =
+      namespace === undefined ? [process.execPath] : ['ip', 'netns', 'exec', namespace, process.execPath];
+    this.child = spawn(command!, [...before, PROGRAM, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: cleanEnvironment(options.env ?? {}),
       ...(options.cwd !== undefined && { cwd: options.cwd }),
@@ -123,4 +130,11 @@ export function exists(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** What a process holds in memory at the moment (Linux). */
+export function residentBytes(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  if (line === null) throw new Error(`process ${pid} shows no resident memory`);
+  return Number(line[1]) * 1024;
 }

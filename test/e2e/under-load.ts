@@ -1,7 +1,7 @@
 /** A devnet with constant load on it, and somebody who watches what becomes final. */
 import { COIN, fund, randomSenders, untilFinal } from './accounts.ts';
 import { agreedChain, type BlockLine } from './agreement.ts';
-import type { Devnet } from './devnet.ts';
+import type { Devnet, DevnetLine } from './devnet.ts';
 import { FinalWatch } from './final-watch.ts';
 import { Load } from './load.ts';
 import type { Rpc } from './rpc.ts';
@@ -13,13 +13,17 @@ export type UnderLoad = { readonly load: Load; readonly watch: FinalWatch };
 const SENDERS = 12;
 const EVERY_MS = 50;
 
+/** A devnet, or whatever else has nodes and rich accounts. */
+type Loaded = { readonly line: Pick<DevnetLine, 'chainId' | 'accounts'>; readonly rpcs: readonly Rpc[] };
+
 export async function beginLoad(
-  devnet: Devnet,
+  devnet: Loaded,
   { count = SENDERS, everyMs = EVERY_MS }: { readonly count?: number; readonly everyMs?: number } = {},
 ): Promise<UnderLoad> {
   const { chainId, accounts } = devnet.line;
   const senders = randomSenders(count);
-  await fund(devnet.rpc(0), accounts, senders, { chainId, value: COIN });
+  const funding = await fund(devnet.rpcs[0]!, accounts, senders, { chainId, value: COIN });
+  for (const rpc of devnet.rpcs) await untilFinal(rpc, funding);
   const watch = new FinalWatch(devnet.rpcs);
   const load = new Load({ rpcs: devnet.rpcs, chainId, senders, everyMs });
   await untilMoreBlocks(watch, 10);
