@@ -66,6 +66,8 @@ export type ViewChangeState = {
   /** When the last of the t+1 VC-FINALs came in. */
   completeAt: number | undefined;
   newView: NewView | undefined;
+  /** Since when NEW-VIEW is known to name another VC-FINAL of somebody than this replica got from that one. */
+  disputedAt: number | undefined;
   /** The head to adopt, once it is known, and who certified it; its chain may still have to be fetched and executed. */
   adopting: (Link & { readonly seals?: readonly Seal[] }) | undefined;
   /** Bodies on the way to it, by hash, and the question that is out for more. */
@@ -114,6 +116,8 @@ export type Wanted = 'proposal' | 'learnt' | 'adopted' | 'restored';
 /** What is known of another validator. */
 export type Peer = {
   lastHeard: number;
+  /** In this life of the process, in this epoch. */
+  isHeard: boolean;
   view: View;
   final: Height;
   /** When its final height last rose: a primary that is catching up is not a silent one. */
@@ -333,6 +337,7 @@ export function freshViewChange(now: number): ViewChangeState {
     vcFinals: new Map(),
     completeAt: undefined,
     newView: undefined,
+    disputedAt: undefined,
     adopting: undefined,
     bodies: new Map(),
     asked: undefined,

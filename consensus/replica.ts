@@ -229,6 +229,7 @@ export class Replica {
       return;
     }
     peer.lastHeard = core.now;
+    peer.isHeard = true;
     switch (message.kind) {
       case 'HEARTBEAT':
         onHeartbeat(core, from, message);
@@ -290,13 +291,14 @@ export class Replica {
       reject(core, from, message.kind, 'future-view');
       return false;
     }
-    return message.signer === from && this.#pinned(from, message);
+    // A VC-FINAL may be another's, shown to the primary: its signature says whose it is.
+    return (message.signer === from || message.kind === 'VC-FINAL') && this.#pinned(from, message);
   }
 
   /** One key, one life of its log per epoch: what another life signed counts for nothing. */
   #pinned(from: number, message: SignedMessage): boolean {
     const core = this.#core;
-    const pinned = core.pins.get(from);
+    const pinned = core.pins.get(message.signer);
     if (pinned === undefined || pinned === message.incarnation) return true;
     reject(core, from, message.kind, 'foreign-incarnation');
     return false;

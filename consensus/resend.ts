@@ -8,7 +8,7 @@ import { EMPTY } from '../primitives/bytes.ts';
 import { resendInFlight } from './common-case.ts';
 import { type Core, established, isActive, isPrimary, otherActives, send } from './core.ts';
 import type { Heartbeat } from './message.ts';
-import { pushChain } from './view-change.ts';
+import { pushChain, showDisputed } from './view-change.ts';
 
 export function resend(core: Core): void {
   if (core.phase !== 'running' || core.now - core.lastResend < core.timeouts.resend) return;
@@ -23,6 +23,7 @@ function resendViewChange(core: Core): void {
   if (!isActive(core)) return;
   const vcFinal = core.vc.vcFinals.get(core.self);
   if (vcFinal !== undefined) send(core, otherActives(core), vcFinal);
+  showDisputed(core);
   const { newView } = core.vc;
   if (!core.installed || !isPrimary(core) || newView === undefined) return;
   const commits = core.entries.get(newView.prepare.height)?.commits;

@@ -43,7 +43,16 @@ export type ReplicaOptions = {
 export type Origin = Pick<ReplicaOptions, 'delivered' | 'ahead' | 'logClean' | 'live'>;
 
 function peersOf(others: readonly number[], root: Link): Map<number, Peer> {
-  const fresh = { lastHeard: 0, view: 0, final: root.height, finalAt: 0, tick: 0, tickAt: 0, chainAnswerAfter: 0 };
+  const fresh = {
+    lastHeard: 0,
+    isHeard: false,
+    view: 0,
+    final: root.height,
+    finalAt: 0,
+    tick: 0,
+    tickAt: 0,
+    chainAnswerAfter: 0,
+  };
   return new Map(others.map((index) => [index, { ...fresh }]));
 }
 
@@ -114,7 +123,7 @@ export function restoreCore(options: ReplicaOptions): Core {
     incarnation,
     ports,
     verifier: new Verifier(config, schedule, ports.recover),
-    timeouts: new Timeouts(config.parameters),
+    timeouts: new Timeouts(config.parameters, schedule.t),
     others,
     last,
     phase: follows ? 'learner' : live ? 'running' : 'starting',

@@ -100,8 +100,11 @@ export function answerWithChain(core: Core, from: number, view: View): void {
   sendChain(core, from, view);
 }
 
-function lateness(core: Core, member: number): number {
-  return core.now - (core.peers.get(member)?.lastHeard ?? 0);
+/** For its first word everybody has twice the time: at a start, of an epoch too, all are busy. */
+function isSilent(core: Core, member: number): boolean {
+  const peer = core.peers.get(member);
+  const patience = core.timeouts.suspicion * (peer?.isHeard ? 1 : 2);
+  return core.now - (peer?.lastHeard ?? 0) > patience;
 }
 
 /**
@@ -111,7 +114,7 @@ function lateness(core: Core, member: number): number {
 export function checkTimeouts(core: Core): void {
   if (core.phase !== 'running' || !isActive(core) || core.schedule.t === 0 || core.suspected || overtaken(core)) return;
   const { suspicion, delta } = core.timeouts;
-  const silent = otherActives(core).filter((member) => lateness(core, member) > suspicion);
+  const silent = otherActives(core).filter((member) => isSilent(core, member));
   if (!core.installed) {
     // Without n-t VIEW-CHANGEs this replica may be the one that is cut off: nobody is accused.
     if (core.vc.quorumAt === undefined) return;
@@ -135,6 +138,9 @@ function checkViewChange(core: Core): void {
   if (missing.length > 0) {
     if (core.now - vc.quorumAt! > viewChange) accuse(core, missing, 'no VC-FINAL');
     return;
+  }
+  if (vc.disputedAt !== undefined && core.now - vc.disputedAt > viewChange) {
+    accuse(core, [core.group[0]!], 'NEW-VIEW names a VC-FINAL that its signer did not send');
   }
   if (isPrimary(core) || vc.newView !== undefined) return;
   const primary = core.group[0]!;

@@ -139,8 +139,26 @@ export function onViewChange(core: Core, from: number, message: ViewChange): voi
   keepViewChange(core, message, true);
 }
 
+/** A follower shows its primary what somebody sent it: two VC-FINALs of one key convict that one. */
+function onShownVcFinal(core: Core, from: number, message: VcFinal): void {
+  const { signer } = message;
+  const known = core.vc.vcFinals.get(signer);
+  if (known === undefined || toHex(known.signature) === toHex(message.signature)) return;
+  const bad = core.verifier.vcFinal(message);
+  if (bad) {
+    reject(core, from, 'VC-FINAL', bad);
+    return;
+  }
+  trace(core, { name: 'conflict', signer, what: `two VC-FINALs for ${message.view}` });
+  accuse(core, [signer], 'two VC-FINALs');
+}
+
 export function onVcFinal(core: Core, from: number, message: VcFinal): void {
-  if (!isActive(core) || message.signer !== from || core.installed) return;
+  if (message.signer !== from) {
+    if (isPrimary(core)) onShownVcFinal(core, from, message);
+    return;
+  }
+  if (!isActive(core) || core.installed) return;
   const known = core.vc.vcFinals.get(from);
   if (known !== undefined) {
     if (toHex(known.signature) !== toHex(message.signature)) {
@@ -227,8 +245,21 @@ function sendVcFinal(core: Core): void {
   send(core, otherActives(core), vcFinal);
 }
 
-function digests(core: Core): Hash[] {
-  return core.group.map((member) => vcFinalDigest(core.config, core.vc.vcFinals.get(member)!));
+function digestFrom(core: Core, member: number): Hash {
+  return vcFinalDigest(core.config, core.vc.vcFinals.get(member)!);
+}
+
+/** VC-FINALs of other followers that NEW-VIEW rests on and that are not those this replica got (section 5, step 5). */
+function disputed(core: Core, newView: NewView): VcFinal[] {
+  const others = core.group.filter((member, place) => place > 0 && newView.digests[place] !== digestFrom(core, member));
+  return others.map((member) => core.vc.vcFinals.get(member)!);
+}
+
+/** Shows the primary the VC-FINALs of others that its NEW-VIEW contradicts. */
+export function showDisputed(core: Core): void {
+  const { disputedAt, newView } = core.vc;
+  if (disputedAt === undefined || newView === undefined) return;
+  for (const vcFinal of disputed(core, newView)) send(core, [newView.signer], vcFinal);
 }
 
 function installAsPrimary(core: Core): void {
@@ -236,7 +267,7 @@ function installAsPrimary(core: Core): void {
   core.vc.adopting = linkOf(core, head);
   if (!headChainReady(core)) return;
   const { config, view } = core;
-  const named = digests(core);
+  const named = core.group.map((member) => digestFrom(core, member));
   core.viewCertificate = core.verifier.openedBy({ view, head, digests: named });
   const link = linkOf(core, head);
   const prepare = makeVote(core, 'PREPARE', link);
@@ -254,14 +285,18 @@ function installAsPrimary(core: Core): void {
 function installAsFollower(core: Core): void {
   const { newView } = core.vc;
   if (newView === undefined) return;
+  if (newView.digests[core.group.indexOf(core.self)] !== digestFrom(core, core.self)) {
+    accuse(core, [newView.signer], 'NEW-VIEW names a VC-FINAL this replica never sent');
+    return;
+  }
+  if (disputed(core, newView).length > 0) {
+    // Either its sender signed two, or the primary made one up: shown this one, a correct primary suspects the sender.
+    core.vc.disputedAt ??= core.now;
+    return;
+  }
   const link = linkOf(core, newView.head);
   if (compareOrder(link, linkOf(core, greatestHead(core))) < 0) {
     accuse(core, [newView.signer], 'NEW-VIEW adopts a head below the greatest certificate');
-    return;
-  }
-  const place = core.group.indexOf(core.self);
-  if (newView.digests[place] !== vcFinalDigest(core.config, core.vc.vcFinals.get(core.self)!)) {
-    accuse(core, [newView.signer], 'NEW-VIEW names a VC-FINAL this replica never sent');
     return;
   }
   core.vc.adopting = link;

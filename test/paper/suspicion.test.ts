@@ -92,6 +92,15 @@ describe('section 4: what leads to suspicion', () => {
     expect(cluster.nodes[1 - crashed]!.traced('suspect')[0]).toMatchObject({ accused: [crashed], reason: 'silent' });
   });
 
+  it('for its first word a member has twice the time, since all are busy when an epoch begins', () => {
+    const cluster = new Cluster(3);
+    cluster.crash(0);
+    cluster.queue = [];
+    cluster.run(200 + 780);
+    expect(cluster.views()[1]).toBe(0);
+    cluster.runUntil('node 1 gives up on node 0', () => cluster.views()[1]! > 0, 300);
+  });
+
   it('a passive that falls silent changes nothing', () => {
     const cluster = Cluster.started(3);
     cluster.crash(2);

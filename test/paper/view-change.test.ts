@@ -1,6 +1,7 @@
 /** consensus.md section 5; paper section 4.3, Algorithm 2. Groups by view: n=3 01 20 12; n=5 012 103 203 412 …; n=4 01 23 02 … */
 import { describe, expect, it } from 'vitest';
 import { makeSchedule } from '../../consensus/groups.ts';
+import { toHex } from '../../primitives/bytes.ts';
 import { Cluster, ROOT } from '../unit/consensus/cluster.ts';
 import { makeBlock, readBlock } from '../unit/consensus/test-block.ts';
 import { certificate, newView, proposal, suspect, vcFinal, viewChange, vote } from './lies.ts';
@@ -225,6 +226,39 @@ describe('section 5, steps 3 to 5: the new view', () => {
     cluster.give(1, 0, newView(cluster, 1, head, [others[0]!, another, others[1]!]));
     cluster.run(10);
     expect(cluster.nodes[0]!.traced('suspect')[0]).toMatchObject({ view: 1, accused: [1] });
+  });
+
+  it('a follower does not sign on a NEW-VIEW that names another VC-FINAL of a third one; it shows its own, and waits', () => {
+    const { cluster, others } = lyingPrimary({ known: 1, offered: 1 });
+    const mine = cluster.sentOf('VC-FINAL').find(({ from }) => from === 0)!.message;
+    const madeUp = vcFinal(cluster, 3, 1, others[1]!.viewChanges.slice(1));
+    cluster.give(1, 0, newView(cluster, 1, others[0]!.viewChanges[0]!.head, [others[0]!, mine, madeUp]));
+    cluster.run(200);
+    expect(cluster.sentOf('COMMIT')).toEqual([]);
+    const shown = cluster
+      .sentOf('VC-FINAL')
+      .filter(({ from, to, message }) => from === 0 && to === 1 && message.signer === 3);
+    expect(toHex(shown[0]!.message.signature)).toBe(toHex(others[1]!.signature));
+    expect(cluster.nodes[0]!.traced('suspect')).toEqual([]);
+    for (let i = 0; i < 6; i++) {
+      for (const alive of [1, 3]) cluster.give(alive, 0, { kind: 'EPOCH-STARTED', epoch: 0 });
+      cluster.run(100);
+    }
+    expect(cluster.nodes[0]!.traced('suspect')[0]).toMatchObject({ view: 1, accused: [1] });
+  });
+
+  it('of a follower that shows two VC-FINALs the primary is not blamed: it suspects that one itself', () => {
+    const cluster = Cluster.started(5);
+    cluster.liars.add(3);
+    cluster.filter = (from, to, { kind }) => !(from === 3 && to === 0 && kind === 'VC-FINAL');
+    leave(cluster);
+    cluster.run(20);
+    const said = cluster.sentOf('VC-FINAL').find(({ from }) => from === 3)!.message;
+    cluster.give(3, 0, vcFinal(cluster, 3, 1, said.viewChanges.slice(1)));
+    cluster.runUntil('the view ends', () => cluster.nodes[0]!.status.view > 1, 1000);
+    expect(cluster.nodes[1]!.traced('conflict')[0]).toMatchObject({ signer: 3 });
+    expect(cluster.nodes[1]!.traced('suspect')[1]).toMatchObject({ view: 1, accused: [3], reason: 'two VC-FINALs' });
+    expect(cluster.nodes[0]!.traced('suspect').filter(({ view }) => view === 1)).toEqual([]);
   });
 
   it('a VIEW-CHANGE that comes after the own VC-FINAL is no reason to refuse the primary’s head', () => {
