@@ -130,6 +130,11 @@ export class Governance {
     return { status: Number(status), approvals, expiresAt: Number(expiresAt) };
   }
 
+  /** Where a member is found, as the proposal that named it last said. */
+  multiaddr(validator: string): Promise<string> {
+    return this.#view<string>('multiaddr', validator);
+  }
+
   /** A candidate has announced that it is ready, and that still counts. */
   async isReady(validator: string): Promise<boolean> {
     const { counts } = await this.#view<{ readonly counts: boolean }>('readiness', validator);

@@ -1,14 +1,15 @@
 /**
  * The validators of a running chain changed by its operators with the commands alone: a fourth is made, proposed, voted in
- * and serves; the first leaves; keys are replaced; and who only holds the genesis verifies it all.
+ * and serves; the first leaves; keys are replaced; a member moves and times change; and who only holds the genesis verifies it all.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EpochView } from '../../node/epoch-view.ts';
 import type { ProposalView } from '../../node/governance-proposals.ts';
 import { agreedChain, untilLevel } from './agreement.ts';
 import { Devnet, Node, temporaryFolder } from './devnet.ts';
+import { Governance } from './governance.ts';
 import { freeBasePort, METRICS_OFFSET, P2P_OFFSET } from './ports.ts';
 import { type Finished, run, runJson } from './processes.ts';
 import type { Rpc } from './rpc.ts';
@@ -173,9 +174,39 @@ test('a member gets new keys in one step', async () => {
   await untilAtWork(3, node.rpc);
 });
 
+test('a member moves to another address, and all get longer times, in one step', async () => {
+  const port = (await freeBasePort(1)) + P2P_OFFSET;
+  const { validator: address, publicKey, nodeKey, operator } = fourth;
+  const multiaddr = `/ip4/127.0.0.1/tcp/${port}`;
+  const moved = file('moved.json');
+  writeFileSync(moved, JSON.stringify({ validator: address, publicKey, nodeKey, operator, multiaddr }));
+  const times = { deltaMs: 300, suspicionTimeoutMs: 1300, suspicionTimeoutMaxMs: 5000 };
+  const policy = Object.entries(times).flatMap(([field, value]) => ['--policy', `${field}=${value}`]);
+  const change = ['--replace', `${address}=${moved}`, ...policy];
+  await act('propose', ...change, ...operatorFile(2), ...at(2));
+  const voted = await act('vote', '4', '--key', join(fourth.dir, 'operator-key.json'), ...at(2));
+  expect(voted).toMatchObject({ status: 'passed', epoch: { epoch: 4 } });
+  const governance = new Governance(devnet.rpc(2).url);
+  expect(await governance.multiaddr(address)).toBe(multiaddr);
+  governance.close();
+
+  const [before] = nodes.splice(0, 1);
+  expect(await before!.program.stop()).toBe(0);
+  const path = join(fourth.dir, 'config.json');
+  const config = JSON.parse(readFileSync(path, 'utf8')) as { readonly p2p: object };
+  writeFileSync(path, JSON.stringify({ ...config, p2p: { ...config.p2p, port } }));
+  const after = await startNode(fourth.dir);
+  await untilAtWork(4, after.rpc);
+  expect(after.log).toContain('deltaMs=300 suspicionTimeoutMs=1300 suspicionTimeoutMaxMs=5000');
+  await until('all three are in touch', async () => {
+    const status = await devnet.status(2);
+    return status.margin === 1 && status.validators.find((member) => member.address === address)!.reachable;
+  });
+});
+
 test('a proposal is taken back by who made it', async () => {
   await act('propose', '--policy', 'expirySeconds=3600', ...operatorFile(2), ...at(2));
-  expect(await act('withdraw', '4', ...operatorFile(2), ...at(2))).toMatchObject({ proposal: 4, status: 'withdrawn' });
+  expect(await act('withdraw', '5', ...operatorFile(2), ...at(2))).toMatchObject({ proposal: 5, status: 'withdrawn' });
 });
 
 test('who holds the genesis alone verifies every hand-over, at a node and without one', async () => {
@@ -189,8 +220,9 @@ test('who holds the genesis alone verifies every hand-over, at a node and withou
       [1, 4],
       [2, 3],
       [3, 3],
+      [4, 3],
     ]);
-    expect(block).toMatchObject({ number: chain.length - 1, hash: chain.at(-1)!.hash, epoch: 3 });
+    expect(block).toMatchObject({ number: chain.length - 1, hash: chain.at(-1)!.hash, epoch: 4 });
   }
   const out = file('epochs.json');
   expect((await run(['epoch', 'export', '--out', out, ...at(0)])).code).toBe(0);
