@@ -52,12 +52,14 @@ export const GOVERNANCE_PREFIX = utf8('g');
 /** State of the governance contract by its storage root, which checks it. */
 export const governanceKey = (storageRoot: Hash): Bytes => hashKey('g', storageRoot);
 
+/** The way back from any damage to the store. */
+export const REMEDY =
+  'move that folder away and start again, or start with --rebuild-store: the node fetches the chain anew from the others';
+
 export function damaged(what: string): QuorateError {
-  return new QuorateError(
-    'STORE_DAMAGED',
-    `the ledger's store is damaged (${what}): move the ledger folder away and start again, the node fetches the chain anew`,
-    { data: { what } },
-  );
+  return new QuorateError('STORE_DAMAGED', `the ledger's folder store is damaged (${what}): ${REMEDY}`, {
+    data: { what },
+  });
 }
 
 const CHECKSUM_BYTES = 16;

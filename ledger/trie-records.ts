@@ -8,6 +8,7 @@ import { concat, toHex } from '../primitives/bytes.ts';
 import { QuorateError } from '../primitives/errors.ts';
 import type { Bytes } from '../primitives/ids.ts';
 import { keccak256 } from '../primitives/keccak.ts';
+import { REMEDY } from './records.ts';
 import { RlpScan } from './rlp-scan.ts';
 import { decodePath, HASH_REFERENCE_BYTES } from './trie-codec.ts';
 import { Branch, Extension, Leaf, LOADED, Stub, type TrieNode } from './trie-node.ts';
@@ -24,11 +25,9 @@ export function nodeKey(prefix: Bytes, key: Bytes, depth: number): Bytes {
 }
 
 function damaged(path: Bytes, detail: string): QuorateError {
-  return new QuorateError(
-    'STORE_DAMAGED',
-    `the state in the store is damaged (${detail}): move the ledger folder away and start again, the node fetches the chain anew`,
-    { data: { path: toHex(path) } },
-  );
+  return new QuorateError('STORE_DAMAGED', `the state in the ledger's folder store is damaged (${detail}): ${REMEDY}`, {
+    data: { path: toHex(path) },
+  });
 }
 
 const scan = new RlpScan();

@@ -39,7 +39,7 @@ import {
   reporting,
 } from './chain-stages.ts';
 import { loadGenesis } from './config.ts';
-import { GENESIS_FILE, syncFolder, writeNewFile } from './data-dir.ts';
+import { GENESIS_FILE, STORE_FOLDER, syncFolder, writeNewFile } from './data-dir.ts';
 import { acquireLock } from './lock.ts';
 import { type ProofJudge, proofJudges } from './proof-judge.ts';
 import { loadRecoveries } from './recovery-files.ts';
@@ -77,7 +77,7 @@ export type ExportReport = {
 export async function exportChain(options: ExportOptions): Promise<ExportReport> {
   const { dataDir, out, onProgress } = options;
   const genesis = await loadGenesis(dataDir, options.genesisPath);
-  if (!(await exists(join(dataDir, 'store')))) {
+  if (!(await exists(join(dataDir, STORE_FOLDER)))) {
     throw new QuorateError('NOT_FOUND', `there is no chain in ${dataDir}; name the data folder of a node that has run`);
   }
   return await withLedger({ dataDir, genesis }, async (ledger) => {
@@ -291,7 +291,7 @@ async function withLedger<T>(
   try {
     const applied = await loadRecoveries(dataDir, chainOf(genesis, genesisHash));
     const recoveries = applied.map(({ recovery }) => recovery);
-    const store = await LevelStore.open(join(dataDir, 'store'));
+    const store = await LevelStore.open(join(dataDir, STORE_FOLDER), { checkAll: true });
     try {
       const options = { store, ...chainRules(genesis), genesis: genesisInput(genesis), recoveries };
       return await run(await Ledger.open(options));

@@ -33,6 +33,8 @@ export type NodeConfig = {
   readonly allowedPeers: readonly string[];
   readonly pool: PoolSettings;
   readonly logLevel: LogLevel;
+  /** A damaged store is moved aside at the start and the chain fetched anew, instead of a refusal. */
+  readonly rebuildStore: boolean;
   /** File that holds the password of the keys; absolute once loaded. */
   readonly passwordFile?: string;
 };
@@ -52,9 +54,10 @@ export const DEFAULT_CONFIG: NodeConfig = {
   allowedPeers: [],
   pool: defaultPool,
   logLevel: 'info',
+  rebuildStore: false,
 };
 
-type Kind = 'host' | 'port' | 'list' | 'count' | 'level' | 'path';
+type Kind = 'host' | 'port' | 'list' | 'count' | 'level' | 'switch' | 'path';
 
 /** Every setting that a variable or a flag can carry: QUORATE_RPC_PORT and --rpc-port are `rpc.port`. */
 const SETTINGS: Readonly<Record<string, Kind>> = {
@@ -75,6 +78,7 @@ const SETTINGS: Readonly<Record<string, Kind>> = {
   'pool.timeToLiveMs': 'count',
   'pool.priceBumpPercent': 'count',
   logLevel: 'level',
+  rebuildStore: 'switch',
   passwordFile: 'path',
 };
 
@@ -98,6 +102,7 @@ type Raw = Record<string, unknown>;
 /** Text from a variable or a flag in the type the file would hold; a wrong one stays text and is refused with the rest. */
 function fromText(kind: Kind, text: string): unknown {
   if (kind === 'port' || kind === 'count') return /^\d+$/.test(text) ? Number(text) : text;
+  if (kind === 'switch') return text === 'true' ? true : text === 'false' ? false : text;
   if (kind === 'list') return text === '' ? [] : text.split(',').map((item) => item.trim());
   return text;
 }
@@ -191,6 +196,11 @@ function parseLogLevel(value: unknown, problems: Problems): LogLevel {
   return level ?? DEFAULT_CONFIG.logLevel;
 }
 
+function parseSwitch(value: unknown, path: string, problems: Problems): boolean {
+  if (value !== undefined && typeof value !== 'boolean') problems.expected(path, 'true or false', value);
+  return value === true;
+}
+
 function parseP2p(value: unknown, problems: Problems): NodeConfig['p2p'] {
   const endpoint = parseEndpoint(value, 'p2p', DEFAULT_CONFIG.p2p, ['announce'], problems);
   const list = (value as Raw | undefined)?.['announce'];
@@ -219,7 +229,7 @@ export function parseConfig(
   source = 'the configuration',
 ): NodeConfig {
   const problems = new Problems();
-  const known = ['rpc', 'p2p', 'metrics', 'peers', 'allowedPeers', 'pool', 'logLevel', 'passwordFile'];
+  const known = ['rpc', 'p2p', 'metrics', 'peers', 'allowedPeers', 'pool', 'logLevel', 'rebuildStore', 'passwordFile'];
   const file = parseObject(value, '', known, problems) ?? {};
   const fields = overrides.reduce<Raw>((below, above) => overlay(below, above), { ...file });
   const rpc = fields['rpc'] as Raw | undefined;
@@ -239,6 +249,7 @@ export function parseConfig(
     allowedPeers: parseAllowedPeers(fields['allowedPeers'], problems),
     pool: parsePool(fields['pool'], problems),
     logLevel: parseLogLevel(fields['logLevel'], problems),
+    rebuildStore: parseSwitch(fields['rebuildStore'], 'rebuildStore', problems),
     ...(typeof passwordFile === 'string' && { passwordFile }),
   };
   checkPorts(config, problems);

@@ -14,6 +14,8 @@ export const OPERATOR_KEY_FILE = 'operator-key.json';
 export const PASSWORD_FILE = 'password';
 /** What others need to add the node as a validator; public, and of no use to the node itself. */
 export const DESCRIPTOR_FILE = 'descriptor.json';
+/** The database: what can be fetched again. */
+export const STORE_FOLDER = 'store';
 export const PEERS_FILE = 'peers.json';
 /**
  * Written with a new validator key: "this key has never signed". The node turns it into the first segment of its log

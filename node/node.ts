@@ -4,13 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { arch, platform } from 'node:os';
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { faultThreshold } from '../consensus/config.ts';
 import { encodeMessage } from '../consensus/message-codec.ts';
 import type { EpochInfo } from '../ledger/epoch-info.ts';
 import { Ledger } from '../ledger/ledger.ts';
-import { LevelStore } from '../ledger/level-store.ts';
 import { genesisBlock } from '../ledger/open.ts';
 import { Pool } from '../ledger/pool.ts';
 import { TransactionCache } from '../ledger/transaction-cache.ts';
@@ -34,6 +32,7 @@ import { MetricsServer } from './metrics-server.ts';
 import { Network } from './network.ts';
 import { loadNodeKeys, type NodeKeys } from './node-keys.ts';
 import { nodeMetrics } from './node-metrics.ts';
+import { openNodeLedger } from './node-store.ts';
 import { PeerSet } from './peer-set.ts';
 import { peersFile } from './peers-file.ts';
 import { PoolJournal } from './pool-journal.ts';
@@ -145,8 +144,6 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
   const { dataDir, config, log } = options;
   const genesis = await loadGenesis(dataDir, options.genesisPath);
   const keys = await loadNodeKeys(dataDir, options.password);
-  const store = await LevelStore.open(join(dataDir, 'store'));
-  undo.push(() => store.close());
   let pool: Pool | undefined;
   const cache = new TransactionCache({ chainId: genesis.chainId, known: (hash) => pool?.get(hash) });
   const decode = (raw: Uint8Array) => cache.decode(raw);
@@ -154,8 +151,13 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
   const applied = await loadRecoveries(dataDir, { chainId: genesis.chainId, genesisHash });
   const recoveries = applied.map(({ recovery }) => recovery);
   const founding = { ...chainRules(genesis), genesis: genesisInput(genesis) };
-  const ledger = await Ledger.open({ store, ...founding, recoveries, decode });
-  undo.push(() => ledger.close());
+  const { ledger, close } = await openNodeLedger({
+    dataDir,
+    rebuild: config.rebuildStore,
+    log,
+    open: (store) => Ledger.open({ store, ...founding, recoveries, decode }),
+  });
+  undo.push(close);
   const newest = ledger.epochAfter(ledger.head.hash);
   checkKeys(newest.members, keys);
   pool = new Pool({
@@ -313,7 +315,10 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
     port: config.rpc.port,
     cors: config.rpc.cors,
     allowedHosts: config.rpc.allowedHosts,
-    onBug: (method, error) => log.error('a bug in a JSON-RPC method', { method, problem: errorMessage(error) }),
+    onBug: (method, error) => {
+      const what = error instanceof QuorateError ? 'a JSON-RPC method failed' : 'a bug in a JSON-RPC method';
+      log.error(what, { method, problem: errorMessage(error) });
+    },
   });
   undo.push(() => server.stop());
   const metrics = nodeMetrics({ host, ledger, pool, transport, server, traces });

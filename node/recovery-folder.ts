@@ -17,7 +17,7 @@ import { QuorateError } from '../primitives/errors.ts';
 import type { Address, Bytes, Hash, Height } from '../primitives/ids.ts';
 import { chainOf, chainRules, genesisInput } from './chain.ts';
 import { loadGenesis } from './config.ts';
-import { VALIDATOR_KEY_FILE } from './data-dir.ts';
+import { STORE_FOLDER, VALIDATOR_KEY_FILE } from './data-dir.ts';
 import type { Chain } from './epoch-peers.ts';
 import { decodeProof } from './finality-view.ts';
 import { keyFileExists, readKeyText, summarizeKey } from './keystore.ts';
@@ -68,7 +68,7 @@ export async function withStoppedNode<T>(options: FolderOptions, run: (node: Sto
   try {
     const applied = await loadRecoveries(dataDir, chain);
     const validator = await validatorOf(dataDir);
-    const store = await LevelStore.open(join(dataDir, 'store'));
+    const store = await LevelStore.open(join(dataDir, STORE_FOLDER), { checkAll: true });
     try {
       const recoveries = applied.map(({ recovery }) => recovery);
       const ledger = await Ledger.open({ store, ...chainRules(genesis), genesis: genesisInput(genesis), recoveries });

@@ -12,6 +12,7 @@ import { assert, QuorateError } from '../primitives/errors.ts';
 import type { Bytes, Height } from '../primitives/ids.ts';
 import { chainOf, chainRules, genesisInput } from './chain.ts';
 import { loadGenesis } from './config.ts';
+import { STORE_FOLDER } from './data-dir.ts';
 import { acquireLock } from './lock.ts';
 import { type ProofJudge, proofJudges } from './proof-judge.ts';
 import { loadRecoveries } from './recovery-files.ts';
@@ -61,7 +62,7 @@ export async function verifyChain({ dataDir, onProgress }: VerifyChainOptions): 
   };
   const lock = await acquireLock(dataDir);
   try {
-    const store = await LevelStore.open(join(dataDir, 'store'));
+    const store = await LevelStore.open(join(dataDir, STORE_FOLDER), { checkAll: true });
     try {
       const result = await verifyStore({
         store,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadConfig, type Overrides } from '../../node/config.ts';
 import { VALIDATOR_KEY_FILE } from '../../node/data-dir.ts';
+import { QuorateError } from '../../primitives/errors.ts';
 import { wholeNumber } from '../arguments.ts';
 import { newCommand, withPassword } from '../command.ts';
 import { passwordOnce } from '../password.ts';
@@ -20,6 +21,7 @@ type Options = {
   readonly metricsPort?: number;
   readonly allowedPeers?: string;
   readonly logLevel?: string;
+  readonly rebuildStore?: boolean;
   readonly passwordFile?: string;
 };
 
@@ -35,6 +37,7 @@ function overrides(options: Options): Overrides {
     'metrics.port': options.metricsPort?.toString(),
     allowedPeers: options.allowedPeers,
     logLevel: options.logLevel,
+    rebuildStore: options.rebuildStore?.toString(),
   };
 }
 
@@ -76,7 +79,8 @@ async function run(options: Options): Promise<void> {
   const log = createLog(config.logLevel);
   // A bug must not be survived: what it left behind is unknown. The next start reads what is on disk.
   process.on('uncaughtException', (error) => {
-    log.error('stopping: this is a bug, please report it', { problem: error.stack ?? String(error) });
+    if (error instanceof QuorateError) log.error(`stopping: ${error.message}`);
+    else log.error('stopping: this is a bug, please report it', { problem: error.stack ?? String(error) });
     process.exit(1);
   });
   const node = await startNode({
@@ -110,7 +114,8 @@ export function nodeCommand(): Command {
     .option('--metrics-host <host>', 'address to serve metrics on')
     .option('--metrics-port <port>', 'port of the metrics', port)
     .option('--allowed-peers <keys>', 'node keys admitted besides the validators, comma-separated, or *')
-    .option('--log-level <level>', 'error, warn, info or debug');
+    .option('--log-level <level>', 'error, warn, info or debug')
+    .option('--rebuild-store', 'when the database is damaged, move it aside and fetch the chain anew');
   command.addHelpText(
     'after',
     '\nEvery setting may also be a variable, for example QUORATE_RPC_PORT; flags are strongest.',

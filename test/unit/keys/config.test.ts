@@ -40,6 +40,7 @@ describe('configuration: parsing', () => {
       allowedPeers: ['*', NODE_KEY],
       pool: { ...DEFAULT_CONFIG.pool, transactionsMax: 5 },
       logLevel: 'debug',
+      rebuildStore: true,
       passwordFile: 'password',
     };
     expect(parseConfig(value)).toEqual(value);
@@ -58,6 +59,7 @@ describe('configuration: parsing', () => {
     ['a guest that is no node key', { allowedPeers: ['x'] }, 'allowedPeers[0]'],
     ['an empty pool', { pool: { transactionsMax: 0 } }, 'pool.transactionsMax'],
     ['an unknown level', { logLevel: 'loud' }, 'logLevel: expected one of'],
+    ['a switch that is neither', { rebuildStore: 'yes' }, 'rebuildStore: expected true or false'],
     ['one port for two', { rpc: { port: 9545 } }, 'metrics.port: 9545 is already used by rpc.port'],
     ['a section that is no object', { rpc: 7 }, 'rpc: expected an object'],
     ['no object at all', [], ': expected an object'],
@@ -80,6 +82,9 @@ describe('configuration: precedence', () => {
     expect(config.rpc).toMatchObject({ port: 3, cors: ['b', 'c'], host: '127.0.0.1' });
     expect(config.metrics.port).toBe(5);
     expect(config.logLevel).toBe('warn');
+    expect(config.rebuildStore).toBe(false);
+    const rebuild = environmentOverrides({ QUORATE_REBUILD_STORE: 'true' });
+    expect(parseConfig(file, [rebuild]).rebuildStore).toBe(true);
   });
 
   it('names a wrong variable by the setting it sets', () => {
