@@ -8,6 +8,6 @@ export type Ports = {
   readonly sign: (digest: Bytes) => Bytes;
   /** Address whose key made the signature, or undefined. */
   readonly recover: (digest: Bytes, signature: Bytes) => Address | undefined;
-  /** Hash, parent and height of an encoded block, or undefined when it is not one. Reads the header only. */
+  /** Hash, parent and height of an encoded block; undefined when it is none, or its body is not the one the hash names. */
   readonly readBlock: (block: Bytes) => BlockId | undefined;
 };

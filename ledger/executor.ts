@@ -8,6 +8,7 @@ import { membershipHash } from '../primitives/membership.ts';
 import { type Account, decodeAccount, encodeAccount } from './account.ts';
 import { AddressKeys } from './address-keys.ts';
 import { type Block, EMPTY_UNCLES, encodeExtraData, headerTimeMs, makeBlock, ZERO_NONCE } from './block.ts';
+import { bodyRoot } from './block-body.ts';
 import { type Expectation, headerProblem, type Judge, type Refused, refuse } from './block-rules.ts';
 import { BlockState, type Undo } from './block-state.ts';
 import type { ChainRules } from './chain-rules.ts';
@@ -185,7 +186,8 @@ export class Executor {
     const { epoch } = this.above(parent);
     const problem = headerProblem(header, parent.block, this.rules, judge, { ...expect, epoch });
     if (problem !== undefined) return problem;
-    if (transactionsRoot(block.transactions) !== header.transactionsRoot) {
+    const raws = block.transactions.map((transaction): Bytes => transaction.raw);
+    if (bodyRoot(block.bytes, raws) !== header.transactionsRoot) {
       return refuse('transactions-root', `transactionsRoot ${header.transactionsRoot} is not the body's`);
     }
     const state = new BlockState(this.#trie, parent.root, this.keys);

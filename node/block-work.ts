@@ -2,13 +2,14 @@
 import type { Effect } from '../consensus/effect.ts';
 import type { Event } from '../consensus/event.ts';
 import type { BlockId } from '../consensus/ports.ts';
-import { readBlockId } from '../ledger/block.ts';
+import { readWholeBlockId } from '../ledger/block-body.ts';
 import type { Transaction } from '../ledger/transaction.ts';
 import type { Address, Bytes } from '../primitives/ids.ts';
 import type { HostOptions } from './host-options.ts';
 
+/** The port of the core: bytes that pass are the block their hash names, body and all. */
 export function readBlock(bytes: Bytes): BlockId | undefined {
-  const id = readBlockId(bytes);
+  const id = readWholeBlockId(bytes);
   return id && { hash: id.hash, parent: id.parentHash, height: id.height };
 }
 

@@ -18,12 +18,15 @@ import {
 import { decodeMessage, encodeMessage } from '../../consensus/message-codec.ts';
 import { type Statement, sealDigest, sealType, statementDigest, viewCertificate } from '../../consensus/statement.ts';
 import { WIRE_LIMITS } from '../../consensus/wire-numbers.ts';
+import { decodeBatch, encodeBatch } from '../../node/transaction-relay.ts';
 import { EMPTY } from '../../primitives/bytes.ts';
 import type { Bytes, Hash } from '../../primitives/ids.ts';
 import { SimDisk } from './disk.ts';
+import { Conspiracy, type Mind, type Traffic } from './liar-conspiracy.ts';
+import { Schemer } from './liar-schemes.ts';
 import type { Channel } from './network.ts';
 import { type Habit, machineCount, type Options } from './options.ts';
-import type { OpenProcess, ProcessEnvironment, SimProcess, Standing } from './process.ts';
+import type { OpenProcess, ProcessEnvironment, SimProcess } from './process.ts';
 import { Rng } from './rng.ts';
 import type { Platform, Shared } from './setting.ts';
 import type { SimStoreDisk } from './store.ts';
@@ -33,9 +36,6 @@ type Sent = { readonly to: number; readonly channel: Channel; readonly payload: 
 const REPLAYED_MAX = 200;
 const HOSTS = 2;
 const ANY_EPOCH = { validators: WIRE_LIMITS.validators };
-
-/** A liar's process: what it sees of the world, and where its (first) host is. */
-type Mind = { readonly env: ProcessEnvironment; readonly standing: () => Standing };
 
 /** One liar, for the length of a run: what it keeps across its restarts. */
 class Liar {
@@ -50,19 +50,31 @@ class Liar {
   #epoch = 0;
   #view = 0;
   readonly #machines: number;
+  readonly #schemer: Schemer | undefined;
   /** Per peer: which of the twins it talks to; both when they overlap. */
   #audience: number[] = [];
   /** Per peer: kinds of messages it does not get for now. */
   #withheld = new Map<number, ReadonlySet<string>>();
 
-  constructor(options: Options, self: number, genesisStore: SimStoreDisk) {
+  constructor(options: Options, self: number, genesisStore: SimStoreDisk, conspiracy: Conspiracy | undefined) {
     this.#options = options;
     this.#machines = machineCount(options);
     this.#rng = new Rng(options.seed, `liar ${self}`);
     this.#habits = new Set(options.liars?.habits ?? []);
     this.twinDisk = new SimDisk(options.disk, this.#rng.stream(`twin disk ${self}`));
     this.twinStore = genesisStore.clone();
+    this.#schemer =
+      conspiracy && new Schemer(conspiracy, this.#rng.stream(`schemes of ${self}`), options, this.#machines);
     this.#changeMind();
+  }
+
+  /** Liars with a plan hold back until its moment has come. */
+  get #isLying(): boolean {
+    return this.#schemer?.isOn ?? true;
+  }
+
+  join(mind: Mind): void {
+    this.#schemer?.join(mind);
   }
 
   has(habit: Habit): boolean {
@@ -95,6 +107,10 @@ class Liar {
     const { env } = mind;
     env.after(rng.exponential(4 * this.#options.parameters.deltaMs), () => {
       if (rng.chance(0.3)) this.#changeMind();
+      if (!this.#isLying) {
+        this.live(mind);
+        return;
+      }
       if (this.has('accuses') && rng.chance(0.5)) this.#accuse(mind);
       if (this.has('forges') && rng.chance(0.3)) this.#forge(mind);
       if (this.has('repeats') && this.#sent.length > 0) {
@@ -139,6 +155,11 @@ class Liar {
     return !this.has('twins') || this.#audience[peer] === HOSTS || this.#audience[peer] === host;
   }
 
+  /** What is handed in or passed on, without what is censored. */
+  admits(raw: Bytes): boolean {
+    return this.#schemer?.censors(raw) !== true;
+  }
+
   /** What comes in; false when the host is not to hear of it. */
   hears(payload: Bytes, channel: Channel): boolean {
     if (channel === 'transactions') return true;
@@ -171,10 +192,14 @@ class Liar {
     const decoded = decodeMessage(sent.payload, ANY_EPOCH);
     if (!decoded.ok) return env.send(sent.to, sent.channel, sent.payload);
     const { message } = decoded;
+    this.#schemer?.learn(message);
+    if (!this.#isLying) return env.send(sent.to, sent.channel, sent.payload);
     if (this.has('withholds') && this.#withheld.get(sent.to)?.has(message.kind) === true) return true;
     const told = this.#distort(mind, message);
     const payload = told === message ? sent.payload : encodeMessage(told);
     if (this.#rng.chance(0.1)) this.#remember({ ...sent, payload });
+    if (this.#schemer !== undefined && sent.channel === 'consensus')
+      return this.#schemer.send(mind, sent.to, told, payload);
     return env.send(sent.to, sent.channel, payload);
   }
 
@@ -265,14 +290,24 @@ class Liar {
   }
 }
 
+/** What runs on the machines of a world, and what liars among them read of the traffic. */
+export type Cast = { readonly open: OpenProcess; readonly onTraffic?: (traffic: Traffic) => void };
+
 /** The platform's process on the honest machines, liars on the others. */
-export function withLiars(platform: Platform, options: Options, shared: Shared): OpenProcess {
-  const members = new Set(options.liars?.members ?? []);
-  if (members.size === 0) return platform.open;
-  const liars = new Map([...members].map((index) => [index, new Liar(options, index, shared.genesisStore)]));
-  return (env) => {
-    const liar = liars.get(env.self);
-    return liar === undefined ? platform.open(env) : openLiar(platform, liar, env);
+export function withLiars(platform: Platform, options: Options, shared: Shared): Cast {
+  const { liars: drawn } = options;
+  if (drawn === undefined || drawn.members.length === 0) return { open: platform.open };
+  const parties = { liars: drawn.members, machines: machineCount(options) };
+  const conspiracy = drawn.scheme && new Conspiracy(drawn.scheme, new Rng(options.seed, 'conspiracy'), parties);
+  const liars = new Map(
+    drawn.members.map((index) => [index, new Liar(options, index, shared.genesisStore, conspiracy)]),
+  );
+  return {
+    open: (env) => {
+      const liar = liars.get(env.self);
+      return liar === undefined ? platform.open(env) : openLiar(platform, liar, env);
+    },
+    ...(conspiracy && { onTraffic: (traffic) => conspiracy.hear(traffic) }),
   };
 }
 
@@ -304,15 +339,18 @@ async function openLiar(
     start: () => {
       for (const host of hosts) host.start();
       liar.live(mind);
+      liar.join(mind);
     },
     tick: () => both((host) => host.tick()),
     onConnected: (peer) => both((host) => host.onConnected(peer)),
-    onMessage: (from, channel, payload) => {
-      if (!liar.hears(payload, channel)) return;
+    onMessage: (from, channel, sent) => {
+      if (!liar.hears(sent, channel)) return;
+      const payload =
+        channel === 'transactions' ? encodeBatch(decodeBatch(sent).filter((raw) => liar.admits(raw))) : sent;
       for (const [index, host] of hosts.entries())
         if (liar.talksTo(index, from)) host.onMessage(from, channel, payload);
     },
-    submit: (raw) => hosts[0]!.submit(raw),
+    submit: (raw) => (liar.admits(raw) ? hosts[0]!.submit(raw) : { ok: false, message: 'left out' }),
     head: () => hosts[0]!.head(),
     account: (address) => hosts[0]!.account(address),
     governance: () => hosts[0]!.governance(),

@@ -7,6 +7,7 @@ import { faultThreshold, type Parameters } from '../../consensus/config.ts';
 import type { HostSettings } from '../../node/host-options.ts';
 import { drawEpochs, type EpochOptions } from './epoch-options.ts';
 import { Rng } from './rng.ts';
+import { AIMED_HABITS, type AimedHabit, drawScheme, type SchemeOptions } from './scheme-options.ts';
 
 const FAULTS_OF_ANY_RUN = [
   'partition',
@@ -65,11 +66,11 @@ export type LoadOptions = {
 };
 
 /**
- * What liars do: `twins` run twice under one key; `withholds` from some what others get; `hides` certificates in view
+ * What liars do each for itself: `twins` run twice under one key; `withholds` from some what others get; `hides` certificates in view
  * changes; `swaps` the hash in votes; `accuses` without a reason; `repeats` old messages; `forgets` the end of its log in
  * a crash; `boasts` in heartbeats; `forges` certificates; `restores` an old backup of its log after a crash.
  */
-export const HABITS = [
+const PLAIN_HABITS = [
   'twins',
   'withholds',
   'hides',
@@ -81,6 +82,7 @@ export const HABITS = [
   'forges',
   'restores',
 ] as const;
+export const HABITS = [...PLAIN_HABITS, ...AIMED_HABITS] as const;
 export type Habit = (typeof HABITS)[number];
 
 export type LiarOptions = {
@@ -88,6 +90,8 @@ export type LiarOptions = {
   /** Honest replicas that are crashed and cut off beside the liars; everybody else is healthy all the time. */
   readonly victims: readonly number[];
   readonly habits: readonly Habit[];
+  /** They have a plan in common; undefined: each lies by itself, all the time. */
+  readonly scheme: SchemeOptions | undefined;
 };
 
 export type Options = {
@@ -111,7 +115,7 @@ export type Options = {
 };
 
 /** What a run may be made to do without. */
-export const WITHOUT = [...FAULT_KINDS, 'epochs'] as const;
+export const WITHOUT = [...FAULT_KINDS, 'epochs', 'schemes'] as const;
 export type Without = (typeof WITHOUT)[number];
 
 /** What a replay may change: fewer faults, another size, a shorter run. */
@@ -242,9 +246,27 @@ function drawLiars(rng: Rng, validators: number, forced: readonly Habit[] | unde
   const order = rng.shuffle(Array.from({ length: validators }, (_, index) => index));
   const count = 1 + rng.int(Math.max(1, t));
   const victims = rng.int(t - Math.min(count, t) + 1);
-  const habits = forced ?? HABITS.filter((habit) => habit !== 'restores' && rng.chance(0.4));
+  const habits = forced ?? PLAIN_HABITS.filter((habit) => habit !== 'restores' && rng.chance(0.4));
   if (!wanted || t === 0) return undefined;
-  return { members: order.slice(0, count), victims: order.slice(count, count + victims), habits };
+  return {
+    members: order.slice(0, count),
+    victims: order.slice(count, count + victims),
+    habits,
+    scheme: undefined,
+  };
+}
+
+/** Some have a plan, and lies that they tell together. */
+function withScheme(
+  rng: Rng,
+  liars: LiarOptions | undefined,
+  run: { readonly deltaMs: number; readonly machines: number; readonly forced: readonly Habit[] | undefined },
+): LiarOptions | undefined {
+  const isAimed = (habit: Habit): habit is AimedHabit => (AIMED_HABITS as readonly Habit[]).includes(habit);
+  const drawn = drawScheme(rng, { ...run, forced: run.forced?.filter(isAimed) });
+  if (liars === undefined || drawn === undefined) return liars;
+  const habits = new Set([...liars.habits, ...drawn.habits]);
+  return { ...liars, habits: [...habits], scheme: drawn.scheme };
 }
 
 /** Some come back with an old log, in runs in which an epoch may take them in anew. */
@@ -273,9 +295,12 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
   const forced = overrides.without?.includes('epochs') ? false : overrides.epochs;
   const epochs = drawEpochs(ofEpochs, { founders: size, timing: parameters, forced });
   const isFree = epochs !== undefined && overrides.habits === undefined;
-  const liars = overrides.honest ? undefined : isFree ? withBackups(ofEpochs, drawnLiars) : drawnLiars;
+  const planless = overrides.honest ? undefined : isFree ? withBackups(ofEpochs, drawnLiars) : drawnLiars;
+  const machines = size + (epochs?.candidates ?? 0);
+  const plan = { deltaMs: parameters.deltaMs, machines, forced: overrides.habits };
+  const liars = overrides.without?.includes('schemes') ? planless : withScheme(rng.stream('schemes'), planless, plan);
   if (epochs !== undefined) Object.assign(faults, drawEpochFaults(ofEpochs, epochs, liars));
-  for (const kind of overrides.without ?? []) if (kind !== 'epochs') delete faults[kind];
+  for (const kind of overrides.without ?? []) if (kind !== 'epochs' && kind !== 'schemes') delete faults[kind];
   return {
     seed,
     validators: size,

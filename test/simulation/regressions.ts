@@ -1,5 +1,6 @@
 /** Seeds that once broke something, and what it was. They are run in every test; a fixed bug stays fixed. */
 import type { Overrides } from './options.ts';
+import { AIMED_HABITS } from './scheme-options.ts';
 
 export type Regression = { readonly seed: number; readonly was: string } & Overrides;
 
@@ -44,4 +45,10 @@ export const REGRESSIONS: readonly Regression[] = [
     was: 'a crash between two records of one append let a key sign that had lost its log',
   },
   { seed: 1358, epochs: true, was: 'a closing block that came back from the log had no proof of its own' },
+  {
+    seed: 42,
+    epochs: true,
+    habits: AIMED_HABITS,
+    was: 'a certified block that came with another body was executed, and stopped who asked for it',
+  },
 ];

@@ -73,7 +73,7 @@ export async function runSeed(seed: number, request: RunRequest = {}): Promise<R
   const transcript = new Transcript(TRANSCRIPT_LINES, request.print);
   const world = new World(
     options,
-    { shared, open: withLiars(platform, options, shared), defect: request.defect },
+    { shared, ...withLiars(platform, options, shared), defect: request.defect },
     transcript,
   );
   world.start();

@@ -16,6 +16,7 @@ import { SimDisk, type WalDefect } from './disk.ts';
 import { Faults } from './faults.ts';
 import { beginsEpoch, momentOf } from './hand-over-faults.ts';
 import { IDENTITIES } from './keys.ts';
+import type { Traffic } from './liar-conspiracy.ts';
 import { Machine, type MachinePart } from './machine.ts';
 import { type Channel, SimNetwork } from './network.ts';
 import { Operators } from './operators.ts';
@@ -33,6 +34,8 @@ import { Violation } from './violation.ts';
 export type Setting = {
   readonly shared: Shared;
   readonly open: OpenProcess;
+  /** Somebody reads what correct replicas say to each other. */
+  readonly onTraffic?: (traffic: Traffic) => void;
   readonly defect?: WalDefect | undefined;
 };
 
@@ -268,6 +271,7 @@ export class World {
       this.fail(new Violation('crash', `replica ${machine.index} sends what does not decode: ${decoded.reason}`));
       return;
     }
+    this.#setting.onTraffic?.({ at: this.timeline.now, from: machine.index, message: decoded.message, payload });
     this.signatures.onMessage(decoded.message);
     this.#tellMoment(machine, decoded.message);
   }

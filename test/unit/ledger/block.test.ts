@@ -15,6 +15,7 @@ import {
   makeBlock,
   readBlockId,
 } from '../../../ledger/block.ts';
+import { readWholeBlockId } from '../../../ledger/block-body.ts';
 import type { BlockRefusal } from '../../../ledger/block-rules.ts';
 import { transactionsRoot } from '../../../ledger/executor.ts';
 import type { Ledger } from '../../../ledger/ledger.ts';
@@ -176,6 +177,17 @@ describe('executing a block', () => {
   /** A block that claims something else than `good` does. */
   const claim = (change: Partial<Header>, transactions: readonly Transaction[] = good.transactions) =>
     makeBlock({ ...good.header, transactionsRoot: transactionsRoot(transactions), ...change }, transactions);
+
+  it('is known by its hash with its own body only', () => {
+    const others = [transfer({ from: A, nonce: 1, to: B.address, value: 5n, fee: 2n, tip: 1n })];
+    const id = { hash: good.hash, parentHash: good.header.parentHash, height: 1 };
+    expect(readWholeBlockId(good.bytes)).toEqual(id);
+    for (const body of [[], others, [...good.transactions, ...others]]) {
+      const swapped = makeBlock(good.header, body);
+      expect(swapped.hash).toBe(good.hash);
+      expect(readWholeBlockId(swapped.bytes)).toBeUndefined();
+    }
+  });
 
   const outcome = (block: Block, judge?: { nowMs: number; maxDriftMs: number }) => {
     const result = ledger.execute(block, judge, EXPECT);
