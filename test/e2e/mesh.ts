@@ -4,20 +4,23 @@ import { type Endpoint, Relay, type Shape } from './relay.ts';
 export class RelayMesh {
   /** By who dials, then by who is dialled. */
   readonly #relays: readonly (readonly (Relay | undefined)[])[];
+  readonly #host: string;
 
-  private constructor(relays: readonly (readonly (Relay | undefined)[])[]) {
+  private constructor(relays: readonly (readonly (Relay | undefined)[])[], host: string) {
     this.#relays = relays;
+    this.#host = host;
   }
 
-  static async create(targets: readonly Endpoint[]): Promise<RelayMesh> {
+  /** `host` is the address the relays are dialled at. */
+  static async create(targets: readonly Endpoint[], host = '127.0.0.1'): Promise<RelayMesh> {
     const row = (dialler: number): Promise<(Relay | undefined)[]> =>
-      Promise.all(targets.map(async (target, i) => (i === dialler ? undefined : await Relay.start(target))));
-    return new RelayMesh(await Promise.all(targets.map((_, dialler) => row(dialler))));
+      Promise.all(targets.map(async (target, i) => (i === dialler ? undefined : await Relay.start(target, host))));
+    return new RelayMesh(await Promise.all(targets.map((_, dialler) => row(dialler))), host);
   }
 
   /** Where `from` finds `to`. */
   endpoint(from: number, to: number): Endpoint {
-    return { host: '127.0.0.1', port: this.#relay(from, to).port };
+    return { host: this.#host, port: this.#relay(from, to).port };
   }
 
   /** Every line alike. */

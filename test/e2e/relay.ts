@@ -132,10 +132,10 @@ export class Relay {
     server.on('connection', (socket) => this.#onConnection(socket));
   }
 
-  static async start(target: Endpoint): Promise<Relay> {
+  static async start(target: Endpoint, host: string): Promise<Relay> {
     const server = createServer({ pauseOnConnect: true, noDelay: true });
     const relay = new Relay(server, target);
-    server.listen(0, '127.0.0.1');
+    server.listen(0, host);
     await once(server, 'listening');
     return relay;
   }
