@@ -95,12 +95,14 @@ export class Replica {
       installed,
       final: delivered,
       head: head ?? { view: -1, ...config.root },
-      peers: new Map(
-        [...peers].map(([index, peer]) => [
+      // Made only for those who look: the host asks for the rest several times per tick.
+      get peers() {
+        const known = [...peers].map(([index, { lastHeard, tick, ...peer }]): [number, PeerStatus] => [
           index,
-          { sinceHeardMs: now - peer.lastHeard, isKnown: peer.tick > 0, view: peer.view, final: peer.final },
-        ]),
-      ),
+          { sinceHeardMs: now - lastHeard, isKnown: tick > 0, view: peer.view, final: peer.final },
+        ]);
+        return new Map(known);
+      },
       suspicionMs: this.#core.timeouts.suspicion,
     };
   }

@@ -31,11 +31,11 @@ export type EpochOptions = {
 };
 
 /** A policy under which epochs close within seconds, as the time of blocks goes. */
-function drawPolicy(rng: Rng, leastValidators: number): Policy {
+function drawPolicy(rng: Rng, leastValidators: number, pace: number): Policy {
   return {
     ...DEFAULT_POLICY,
     quorumBasisPoints: rng.pick([5000, 5000, 5000, 6667]),
-    expirySeconds: rng.pick([5, 20, 604_800]),
+    expirySeconds: Math.min(pace * rng.pick([5, 20, 604_800]), 604_800),
     readyLag: rng.pick([2, 10, 1024]),
     rejoinIntervalSeconds: rng.pick([1, 3, 10]),
     leastValidators,
@@ -48,9 +48,14 @@ function drawPolicy(rng: Rng, leastValidators: number): Policy {
  */
 export function drawEpochs(
   rng: Rng,
-  run: { readonly founders: number; readonly timing: Timing; readonly forced: boolean | undefined },
+  run: {
+    readonly founders: number;
+    readonly timing: Timing;
+    readonly pace: number;
+    readonly forced: boolean | undefined;
+  },
 ): EpochOptions | undefined {
-  const { founders, timing, forced } = run;
+  const { founders, timing, pace, forced } = run;
   const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = timing;
   const longer = (ms: number): number => Math.round(1.5 * ms);
   const wanted = rng.chance(0.5);
@@ -61,7 +66,7 @@ export function drawEpochs(
   const sizeMin = Math.min(least, founders % 2 === 0 ? founders - 1 : founders, sizeMax);
   const epochs: EpochOptions = {
     candidates,
-    policy: drawPolicy(rng, sizeMin),
+    policy: drawPolicy(rng, sizeMin, pace),
     timing: {
       deltaMs: longer(deltaMs),
       suspicionTimeoutMs: longer(suspicionTimeoutMs),

@@ -5,6 +5,8 @@
  * takes it in anew; how many there may be is drawn so that no set that can come about needs them.
  */
 
+import type { SimClock } from './clock.ts';
+import type { SimDisk } from './disk.ts';
 import { type Ambush, drawAmbush, type Moment } from './hand-over-faults.ts';
 import type { Machine } from './machine.ts';
 import type { SimNetwork } from './network.ts';
@@ -14,14 +16,20 @@ import type { Timeline } from './timeline.ts';
 
 type Cut = readonly [from: number, to: number];
 
+/** What faults do to a machine. */
+export type Target = Pick<
+  Machine,
+  'index' | 'status' | 'trap' | 'crash' | 'pause' | 'resume' | 'doom' | 'loseDisk' | 'writeBack'
+> & { readonly clock: Pick<SimClock, 'setOffset'>; readonly disk: Pick<SimDisk, 'setSlow'> };
+
 export type FaultContext = {
   readonly options: Options;
-  readonly timeline: Timeline;
+  readonly timeline: Pick<Timeline, 'after'>;
   readonly rng: Rng;
-  readonly machines: readonly Machine[];
+  readonly machines: readonly Target[];
   /** Those that faults may hit: with liars about, everybody else must be left alone. */
-  readonly targets: readonly Machine[];
-  readonly network: SimNetwork;
+  readonly targets: readonly Target[];
+  readonly network: Pick<SimNetwork, 'cut' | 'heal' | 'clog' | 'reset'>;
   readonly note: (text: string) => void;
   /** Members that left with the newest epoch, and those that came with it. */
   readonly moved: () => { readonly leavers: readonly number[]; readonly newcomers: readonly number[] };
@@ -80,9 +88,41 @@ function drawPartition(rng: Rng, n: number): { readonly name: string; readonly c
   }
 }
 
+function nothing(): void {
+  // A fault that is left out.
+}
+
+/** A fault that is left out draws what it would have drawn, so that those after it stay the same, and does nothing. */
+function muted(context: FaultContext): FaultContext {
+  const idle = ({ index, status }: Target): Target => ({
+    index,
+    status,
+    trap: undefined,
+    crash: nothing,
+    pause: nothing,
+    resume: nothing,
+    doom: nothing,
+    loseDisk: nothing,
+    writeBack: nothing,
+    clock: { setOffset: nothing },
+    disk: { setSlow: nothing },
+  });
+  return {
+    ...context,
+    machines: context.machines.map(idle),
+    targets: context.targets.map(idle),
+    timeline: { after: nothing },
+    network: { cut: nothing, heal: nothing, clog: nothing, reset: nothing },
+    note: nothing,
+  };
+}
+
 export class Faults {
   readonly counts: Partial<Record<FaultKind, number>> = {};
-  readonly #context: FaultContext;
+  /** Faults that happened, each by its kind and its number among all of that kind that came up. */
+  readonly happened: string[] = [];
+  #context: FaultContext;
+  readonly #drawn = new Map<FaultKind, number>();
   readonly #rngs = new Map<FaultKind, Rng>();
   readonly #runaways: ReadonlySet<number>;
   #stopped = false;
@@ -103,13 +143,31 @@ export class Faults {
       const next = (): void => {
         this.#context.timeline.after(rng.exponential(rate.everyMs), () => {
           if (this.#stopped) return;
-          if (kind !== 'hand-over' && kind !== 'lose-disk') this.#count(kind);
-          this.#inject(kind, rate, rng);
+          this.#comeUp(kind, rate, rng);
           next();
         });
       };
       next();
     }
+  }
+
+  #comeUp(kind: FaultKind, rate: FaultRate, rng: Rng): void {
+    const number = (this.#drawn.get(kind) ?? 0) + 1;
+    this.#drawn.set(kind, number);
+    const name = `${kind}:${number}`;
+    const context = this.#context;
+    const { only } = context.options;
+    if (only === undefined || only.includes(name)) {
+      this.happened.push(name);
+      if (kind !== 'hand-over' && kind !== 'lose-disk') this.#count(kind);
+      this.#inject(kind, rate, rng);
+      return;
+    }
+    const armed = [this.#ambush, this.#handOver] as const;
+    this.#context = muted(context);
+    this.#inject(kind, rate, rng);
+    this.#context = context;
+    [this.#ambush, this.#handOver] = armed;
   }
 
   #count(kind: FaultKind): void {
@@ -219,12 +277,12 @@ export class Faults {
     if (this.#isTarget(a!.index) || this.#isTarget(b!.index)) network.reset(a!.index, b!.index);
   }
 
-  #crash(machine: Machine, restartMs: number): void {
+  #crash(machine: Target, restartMs: number): void {
     if (machine.status !== 'down') this.#context.note(`r${machine.index} killed, back in ${Math.round(restartMs)} ms`);
     machine.crash(restartMs);
   }
 
-  #storm(machine: Machine, rng: Rng, everyMs: number): void {
+  #storm(machine: Target, rng: Rng, everyMs: number): void {
     let at = 0;
     for (let times = 3 + rng.int(8); times > 0; times--) {
       at += rng.exponential(everyMs);
@@ -232,14 +290,14 @@ export class Faults {
     }
   }
 
-  #pause(machine: Machine, lastsMs: number): void {
+  #pause(machine: Target, lastsMs: number): void {
     if (machine.status !== 'running') return;
     this.#context.note(`r${machine.index} paused for ${Math.round(lastsMs)} ms`);
     machine.pause();
     this.#later(lastsMs, () => machine.resume());
   }
 
-  #clock(machine: Machine, rng: Rng, lastsMs: number): void {
+  #clock(machine: Target, rng: Rng, lastsMs: number): void {
     const ahead = this.#runaways.has(machine.index) ? CLOCK_BACK_MS : 900;
     const offset = rng.chance(0.5) ? rng.between(0, ahead) : -rng.scale(10, CLOCK_BACK_MS);
     this.#context.note(`r${machine.index} wall clock off by ${Math.round(offset)} ms`);
@@ -248,7 +306,7 @@ export class Faults {
   }
 
   /** What the others hold of the chain has reached their disks by now: one loss follows another after a while only. */
-  #loseDisk(machine: Machine, restartMs: number, keepsStore: boolean): void {
+  #loseDisk(machine: Target, restartMs: number, keepsStore: boolean): void {
     const { options, machines, lost, note } = this.#context;
     if (lost() >= (options.liars === undefined ? options.epochs!.lossesMax : machines.length)) return;
     this.#count('lose-disk');
@@ -263,7 +321,7 @@ export class Faults {
   }
 
   /** A machine gets to a point of a hand-over, in a step of its process. */
-  onMoment(moment: Moment, machine: Machine): void {
+  onMoment(moment: Moment, machine: Target): void {
     const ambush = this.#handOver;
     if (ambush?.moment !== moment || --ambush.left >= 0) return;
     this.#handOver = undefined;
@@ -279,7 +337,7 @@ export class Faults {
     });
   }
 
-  #strike({ strike, lastsMs }: Ambush, machine: Machine): void {
+  #strike({ strike, lastsMs }: Ambush, machine: Target): void {
     const { targets, moved } = this.#context;
     const rng = this.#rngs.get('hand-over')!;
     const own = targets.filter(({ index }) => index === machine.index);

@@ -112,6 +112,8 @@ export type Options = {
   readonly tickMs: number;
   readonly safetyMs: number;
   readonly realCrypto: boolean;
+  /** The only faults that happen, when some are to be left out. */
+  readonly only?: readonly string[] | undefined;
 };
 
 /** What a run may be made to do without. */
@@ -130,17 +132,29 @@ export type Overrides = {
   readonly habits?: readonly Habit[] | undefined;
   /** Validators come and go, whatever was drawn. */
   readonly epochs?: boolean | undefined;
+  /** There are liars, with the habits that were drawn. */
+  readonly lying?: boolean | undefined;
+  /** Everything but disks and links takes this many times as long: Δ, delays, faults, load, the run itself. */
+  readonly pace?: number | undefined;
+  /** Of the faults that come up only these happen, each named by its kind and its number among them (`crash:3`). */
+  readonly only?: readonly string[] | undefined;
 };
 
-function drawParameters(rng: Rng): Parameters {
-  const deltaMs = Math.round(rng.scale(50, 1250));
-  return {
+/** Slow motion ends here: a vote may make the time-outs half as long again, and none may pass the product's limits. */
+const DELTA_MAX_MS = 40_000;
+
+function drawParameters(rng: Rng, wanted: number): { readonly parameters: Parameters; readonly pace: number } {
+  const unhurried = Math.round(rng.scale(50, 1250));
+  const pace = Math.max(1, Math.min(wanted, Math.floor(DELTA_MAX_MS / unhurried)));
+  const deltaMs = pace * unhurried;
+  const parameters = {
     deltaMs,
     suspicionTimeoutMs: Math.round(deltaMs * rng.scale(2, 8)),
     suspicionTimeoutMaxMs: Math.round(deltaMs * rng.scale(16, 40)),
     pipelineWindow: rng.pick([1, 2, 4, 8, 16]),
-    emptyBlockPeriodMs: rng.chance(0.7) ? 0 : Math.round(rng.scale(500, 5000)),
+    emptyBlockPeriodMs: rng.chance(0.7) ? 0 : pace * Math.round(rng.scale(500, 5000)),
   };
+  return { parameters, pace };
 }
 
 function drawNetwork(rng: Rng, deltaMs: number): NetworkOptions {
@@ -188,17 +202,17 @@ const RATES: Readonly<Record<FaultKind, readonly [minS: number, maxS: number, mi
   'lose-disk': [5, 40, 50, 10_000],
 };
 
-function drawRate(rng: Rng, kind: FaultKind): FaultRate {
+function drawRate(rng: Rng, kind: FaultKind, pace: number): FaultRate {
   const [minS, maxS, minMs, maxMs] = RATES[kind];
-  return { everyMs: 1000 * rng.scale(minS, maxS), lastsMs: rng.scale(minMs, maxMs) };
+  return { everyMs: pace * 1000 * rng.scale(minS, maxS), lastsMs: pace * rng.scale(minMs, maxMs) };
 }
 
-function drawFaults(rng: Rng): Partial<Record<FaultKind, FaultRate>> {
+function drawFaults(rng: Rng, pace: number): Partial<Record<FaultKind, FaultRate>> {
   const out: Partial<Record<FaultKind, FaultRate>> = {};
   const calm = rng.chance(0.1);
   const keep = rng.between(0.2, 0.8);
   for (const kind of FAULTS_OF_ANY_RUN) {
-    const rate = drawRate(rng, kind);
+    const rate = drawRate(rng, kind, pace);
     if (rng.chance(keep) && !calm) out[kind] = rate;
   }
   return out;
@@ -208,24 +222,24 @@ function drawFaults(rng: Rng): Partial<Record<FaultKind, FaultRate>> {
 function drawEpochFaults(
   rng: Rng,
   { lossesMax }: EpochOptions,
-  liars: LiarOptions | undefined,
+  { liars, pace }: { readonly liars: LiarOptions | undefined; readonly pace: number },
 ): Partial<Record<FaultKind, FaultRate>> {
   const out: Partial<Record<FaultKind, FaultRate>> = {};
   for (const kind of FAULTS_OF_EPOCHS) {
-    const rate = drawRate(rng, kind);
+    const rate = drawRate(rng, kind, pace);
     if (rng.chance(0.6)) out[kind] = rate;
   }
   if (lossesMax === 0 || liars?.victims.length === 0) delete out['lose-disk'];
   return out;
 }
 
-function drawLoad(rng: Rng): LoadOptions {
+function drawLoad(rng: Rng, pace: number): LoadOptions {
   return {
     accounts: 1 + rng.int(6),
-    perSecond: rng.scale(0.2, 6),
+    perSecond: rng.scale(0.2, 6) / pace,
     window: rng.pick([1, 2, 4]),
-    retryMs: rng.scale(500, 5000),
-    silenceMs: rng.chance(0.6) ? 0 : rng.scale(2000, 20_000),
+    retryMs: pace * rng.scale(500, 5000),
+    silenceMs: rng.chance(0.6) ? 0 : pace * rng.scale(2000, 20_000),
     oddChance: rng.chance(0.5) ? 0 : 0.1,
   };
 }
@@ -240,9 +254,9 @@ function drawHost(rng: Rng, deltaMs: number): HostSettings {
   };
 }
 
-function drawLiars(rng: Rng, validators: number, forced: readonly Habit[] | undefined): LiarOptions | undefined {
+function drawLiars(rng: Rng, validators: number, { lying, habits: forced }: Overrides): LiarOptions | undefined {
   const t = faultThreshold(validators);
-  const wanted = rng.chance(0.3) || forced !== undefined;
+  const wanted = rng.chance(0.3) || forced !== undefined || lying === true;
   const order = rng.shuffle(Array.from({ length: validators }, (_, index) => index));
   const count = 1 + rng.int(Math.max(1, t));
   const victims = rng.int(t - Math.min(count, t) + 1);
@@ -278,28 +292,28 @@ function withBackups(rng: Rng, liars: LiarOptions | undefined): LiarOptions | un
 export function drawOptions(seed: number, overrides: Overrides = {}): Options {
   const rng = new Rng(seed, 'options');
   const validators = rng.pick([1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 7]);
-  const parameters = drawParameters(rng);
+  const { parameters, pace } = drawParameters(rng, overrides.pace ?? 1);
   const network = drawNetwork(rng, parameters.deltaMs);
   const disk = drawDisk(rng);
   const clock = { driftPpm: rng.pick([0, 50, 500]), offsetMs: rng.pick([0, 100, 900]) };
-  const faults = drawFaults(rng);
-  const load = drawLoad(rng);
+  const faults = drawFaults(rng, pace);
+  const load = drawLoad(rng, pace);
   const host = drawHost(rng, parameters.deltaMs);
   // A tick later than Δ/2 counts as a pause of the process (consensus.md section 5, step 2).
-  const tickMs = Math.min(rng.pick([10, 20, 20, 40]), Math.floor(parameters.deltaMs / 5));
-  const safetyMs = Math.round(rng.scale(8_000, 60_000));
+  const tickMs = Math.min(pace * rng.pick([10, 20, 20, 40]), Math.floor(parameters.deltaMs / 5));
+  const safetyMs = pace * Math.round(rng.scale(8_000, 60_000));
   const realCrypto = rng.chance(0.01);
   const size = overrides.validators ?? validators;
-  const drawnLiars = drawLiars(rng, size, overrides.habits);
+  const drawnLiars = drawLiars(rng, size, overrides);
   const ofEpochs = rng.stream('epochs');
   const forced = overrides.without?.includes('epochs') ? false : overrides.epochs;
-  const epochs = drawEpochs(ofEpochs, { founders: size, timing: parameters, forced });
+  const epochs = drawEpochs(ofEpochs, { founders: size, timing: parameters, pace, forced });
   const isFree = epochs !== undefined && overrides.habits === undefined;
   const planless = overrides.honest ? undefined : isFree ? withBackups(ofEpochs, drawnLiars) : drawnLiars;
   const machines = size + (epochs?.candidates ?? 0);
   const plan = { deltaMs: parameters.deltaMs, machines, forced: overrides.habits };
   const liars = overrides.without?.includes('schemes') ? planless : withScheme(rng.stream('schemes'), planless, plan);
-  if (epochs !== undefined) Object.assign(faults, drawEpochFaults(ofEpochs, epochs, liars));
+  if (epochs !== undefined) Object.assign(faults, drawEpochFaults(ofEpochs, epochs, { liars, pace }));
   for (const kind of overrides.without ?? []) if (kind !== 'epochs' && kind !== 'schemes') delete faults[kind];
   return {
     seed,
@@ -317,6 +331,7 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
     tickMs,
     safetyMs: overrides.safetyMs ?? safetyMs,
     realCrypto: overrides.realCrypto ?? realCrypto,
+    only: overrides.only,
   };
 }
 

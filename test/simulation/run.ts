@@ -32,6 +32,8 @@ export type Stats = {
   /** Same-set epochs among them, each for a validator that lost its log. */
   readonly rejoined: number;
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
+  /** Each of them, as `only` names it. */
+  readonly happened: readonly string[];
 };
 
 export type RunResult = {
@@ -59,6 +61,7 @@ function statsOf(world: World): Stats {
     handOvers: world.book.newest.config.epoch,
     rejoined: world.book.rejoined,
     faults: world.faults.counts,
+    happened: world.faults.happened,
   };
 }
 
@@ -100,10 +103,13 @@ export async function runSeed(seed: number, request: RunRequest = {}): Promise<R
 export function replayCommand(seed: number, request: Overrides): string {
   const parts = [`npm run simulate -- --seed ${seed}`];
   if (request.validators !== undefined) parts.push(`--validators ${request.validators}`);
+  if (request.pace !== undefined) parts.push(`--pace ${request.pace}`);
   if (request.without?.length) parts.push(`--without ${request.without.join(',')}`);
+  if (request.only !== undefined) parts.push(`--only ${request.only.join(',') || 'none'}`);
   if (request.safetyMs !== undefined) parts.push(`--safety-ms ${request.safetyMs}`);
   if (request.realCrypto !== undefined) parts.push(`--real-crypto ${request.realCrypto}`);
   if (request.habits?.length) parts.push(`--habits ${request.habits.join(',')}`);
+  if (request.lying) parts.push('--lying');
   if (request.honest) parts.push('--honest');
   if (request.epochs) parts.push('--epochs');
   return parts.join(' ');

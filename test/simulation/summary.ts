@@ -1,8 +1,26 @@
 /** Adds up what many runs exercised, so that a swarm that silently tests nothing is seen. */
-import type { FaultKind } from './options.ts';
-import type { RunResult } from './run.ts';
+import type { FaultKind, Habit, Overrides } from './options.ts';
+import { type RunResult, replayCommand } from './run.ts';
+import type { Job } from './swarm.ts';
 
-export type Failure = Pick<RunResult, 'seed' | 'failure' | 'transcript'> & { readonly validators: number };
+export type Failure = Pick<RunResult, 'seed' | 'failure' | 'transcript'> & {
+  readonly validators: number;
+  readonly overrides: Overrides;
+};
+
+function bump<K>(counts: Map<K, number>, key: K, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
+}
+
+function sorted<K extends string | number>(counts: ReadonlyMap<K, number>): Record<string, number> {
+  const order = [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(order);
+}
+
+function listed(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  return parts.join(', ') || 'none';
+}
 
 export class Summary {
   seeds = 0;
@@ -18,12 +36,20 @@ export class Summary {
   rejoined = 0;
   /** Seeds in which epochs ended. */
   changing = 0;
+  /** Seeds with real signatures. */
+  realCrypto = 0;
+  /** Seeds that were run a second time. */
+  twice = 0;
   readonly faults = new Map<FaultKind, number>();
+  /** Runs of each kind; none when the mix is not the swarm's. */
+  readonly kinds = new Map<string, number>();
   readonly sizes = new Map<number, number>();
+  /** Runs in which somebody had the habit. */
+  readonly habits = new Map<Habit, number>();
   readonly failures: Failure[] = [];
 
-  add(result: RunResult): void {
-    const { stats, options } = result;
+  add(result: RunResult, { kind, overrides, twice }: Job): void {
+    const { stats, options, failure, seed, transcript } = result;
     this.seeds++;
     this.virtualMs += stats.virtualMs;
     this.events += stats.events;
@@ -36,28 +62,67 @@ export class Summary {
     this.handOvers += stats.handOvers;
     this.rejoined += stats.rejoined;
     this.changing += Number(stats.handOvers > 0);
-    for (const [kind, count] of Object.entries(stats.faults) as [FaultKind, number][]) {
-      this.faults.set(kind, (this.faults.get(kind) ?? 0) + count);
-    }
-    this.sizes.set(options.validators, (this.sizes.get(options.validators) ?? 0) + 1);
-    if (result.failure !== undefined) {
-      const { seed, failure, transcript } = result;
-      this.failures.push({ seed, failure, transcript, validators: options.validators });
-    }
+    this.realCrypto += Number(options.realCrypto);
+    this.twice += Number(twice === true);
+    for (const [name, count] of Object.entries(stats.faults) as [FaultKind, number][]) bump(this.faults, name, count);
+    for (const habit of options.liars?.habits ?? []) bump(this.habits, habit);
+    if (kind !== undefined) bump(this.kinds, kind);
+    bump(this.sizes, options.validators);
+    if (failure !== undefined)
+      this.failures.push({ seed, failure, transcript, validators: options.validators, overrides });
+  }
+
+  get virtualHours(): number {
+    return this.virtualMs / 3_600_000;
   }
 
   text(realMs: number): string {
-    const faults = [...this.faults].sort().map(([kind, count]) => `${kind} ${count}`);
-    const sizes = [...this.sizes].sort(([a], [b]) => a - b).map(([n, count]) => `n=${n} ${count}`);
     const rate = (1000 * this.seeds) / Math.max(1, realMs);
     return [
-      `${this.seeds} seeds in ${(realMs / 1000).toFixed(0)} s (${rate.toFixed(1)}/s), ${(this.virtualMs / 3_600_000).toFixed(1)} virtual hours`,
+      `${this.seeds} seeds in ${(realMs / 1000).toFixed(0)} s (${rate.toFixed(1)}/s), ${this.virtualHours.toFixed(1)} virtual hours`,
       `${this.blocks} blocks, ${this.transactions} transactions handed in, ${this.viewChanges} views entered, ${this.starts} starts`,
       `${this.messages} messages, ${this.statements} signed statements, ${this.events} events`,
       `${this.handOvers} hand-overs in ${this.changing} seeds, ${this.rejoined} of them for a validator that lost its log`,
-      `sizes: ${sizes.join(', ')}`,
-      `faults: ${faults.join(', ') || 'none'}`,
+      ...(this.kinds.size === 0
+        ? []
+        : [`kinds: ${listed(sorted(this.kinds))}; ${this.realCrypto} with real signatures, ${this.twice} run twice`]),
+      `sizes: ${listed(sorted(new Map([...this.sizes].map(([n, count]) => [`n=${n}`, count]))))}`,
+      `faults: ${listed(sorted(this.faults))}`,
+      `habits of liars, runs: ${listed(sorted(this.habits))}`,
       `${this.failures.length} failed`,
     ].join('\n');
+  }
+
+  /** The same for programs. */
+  json(realMs: number): unknown {
+    const { seeds, blocks, transactions, viewChanges, starts, messages, statements, events, handOvers, rejoined } =
+      this;
+    return {
+      node: process.version,
+      seconds: Math.round(realMs / 1000),
+      seeds,
+      virtualHours: Number(this.virtualHours.toFixed(2)),
+      blocks,
+      transactions,
+      viewChanges,
+      starts,
+      messages,
+      statements,
+      events,
+      handOvers,
+      rejoined,
+      realCrypto: this.realCrypto,
+      twice: this.twice,
+      kinds: sorted(this.kinds),
+      validators: sorted(this.sizes),
+      faults: sorted(this.faults),
+      habits: sorted(this.habits),
+      failures: this.failures.map(({ seed, failure, overrides }) => ({
+        seed,
+        property: failure!.property,
+        message: failure!.message,
+        replay: replayCommand(seed, overrides),
+      })),
+    };
   }
 }

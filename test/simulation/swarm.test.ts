@@ -1,16 +1,19 @@
 /**
- * The swarm in short: as many seeds as fit into the time, the first ones always the same. It prints what was exercised,
- * because a swarm that silently tests nothing passes as well. Longer: `npm run simulate -- --minutes 60`.
+ * The swarm in short: as many seeds of the gate as fit into the time. It prints what was exercised, because a swarm that
+ * silently tests nothing passes as well. Longer: `npm run swarm -- --minutes 60`.
  */
 import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { planOf } from './mix.ts';
 import { replayCommand, runSeed } from './run.ts';
-import { runSwarm } from './swarm.ts';
+import { type Job, runSwarm } from './swarm.ts';
 
-const BUDGET_MS = 60_000;
+/** Seeds of the gate; `npm run swarm -- --seeds 1..2000` runs them all. */
+const GATE = 2000;
+const BUDGET_MS = 180_000;
 
-function* from(first: number): Generator<number> {
-  for (let seed = first; ; seed++) yield seed;
+function* gate(): Generator<Job> {
+  for (let seed = 1; seed <= GATE; seed++) yield { seed, ...planOf(seed) };
 }
 
 describe('swarm', () => {
@@ -35,15 +38,17 @@ describe('swarm', () => {
   it('no seed breaks a property under drawn faults', { timeout: BUDGET_MS + 120_000 }, async () => {
     const started = performance.now();
     const summary = await runSwarm({
-      seeds: from(100_000),
+      jobs: gate(),
       workers: Math.min(2, availableParallelism()),
       budgetMs: BUDGET_MS,
-      overrides: {},
       failuresMax: 3,
     });
-    process.stdout.write(`${summary.text(performance.now() - started)}\n`);
-    const failed = summary.failures.map(({ seed, failure, transcript }) =>
-      [`${failure?.property}: ${failure?.message}`, replayCommand(seed, {}), ...transcript.slice(-25)].join('\n'),
+    const figures = summary.text(performance.now() - started);
+    process.stdout.write(`swarm: ${summary.seeds} of the ${GATE} seeds of the gate\n${figures}\n`);
+    const failed = summary.failures.map(({ seed, failure, transcript, overrides }) =>
+      [`${failure?.property}: ${failure?.message}`, replayCommand(seed, overrides), ...transcript.slice(-25)].join(
+        '\n',
+      ),
     );
     expect(failed).toEqual([]);
     expect(summary.seeds).toBeGreaterThan(5);

@@ -5,54 +5,61 @@ import type { Overrides } from './options.ts';
 import type { RunResult } from './run.ts';
 import { Summary } from './summary.ts';
 
-export type SwarmRequest = {
-  readonly seeds: Iterable<number>;
-  readonly workers: number;
-  /** No seed is begun after this many milliseconds of real time. */
-  readonly budgetMs: number;
+/** A run to be made; `kind`: what the mix calls it; `twice`: both times alike, or it has failed. */
+export type Job = {
+  readonly seed: number;
   readonly overrides: Overrides;
-  readonly failuresMax: number;
-  readonly onResult?: (result: RunResult) => void;
+  readonly kind?: string | undefined;
+  readonly twice?: boolean | undefined;
 };
 
-export type Job = { readonly seed: number; readonly overrides: Overrides };
+export type SwarmRequest = {
+  readonly jobs: Iterable<Job>;
+  readonly workers: number;
+  /** No run is begun after this many milliseconds of real time. */
+  readonly budgetMs: number;
+  readonly failuresMax: number;
+  readonly onResult?: (result: RunResult, job: Job) => void;
+};
 
 export async function runSwarm(request: SwarmRequest): Promise<Summary> {
   const summary = new Summary();
-  const seeds = request.seeds[Symbol.iterator]();
+  const jobs = request.jobs[Symbol.iterator]();
   const ends = performance.now() + request.budgetMs;
   const nextJob = (): Job | undefined => {
     if (performance.now() >= ends || summary.failures.length >= request.failuresMax) return undefined;
-    const next = seeds.next();
-    return next.done === true ? undefined : { seed: next.value, overrides: request.overrides };
+    const next = jobs.next();
+    return next.done === true ? undefined : next.value;
   };
-  const onResult = (result: RunResult): void => {
-    summary.add(result);
-    request.onResult?.(result);
+  const onResult = (result: RunResult, job: Job): void => {
+    summary.add(result, job);
+    request.onResult?.(result, job);
   };
   await Promise.all(Array.from({ length: request.workers }, () => runWorker(nextJob, onResult)));
   return summary;
 }
 
-function runWorker(nextJob: () => Job | undefined, onResult: (result: RunResult) => void): Promise<void> {
+/** The young generation is large, because a run makes many short-lived objects and is over before they add up. */
+const NODE_OPTIONS = ['--max-semi-space-size=64', '--import', 'tsx'];
+
+function runWorker(nextJob: () => Job | undefined, onResult: (result: RunResult, job: Job) => void): Promise<void> {
   const path = fileURLToPath(new URL('./worker.ts', import.meta.url));
-  const child = fork(path, { execArgv: ['--import', 'tsx'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(path, { execArgv: NODE_OPTIONS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   return new Promise((resolve, reject) => {
-    let seed: number | undefined;
+    let job: Job | undefined;
     const advance = (): void => {
-      const job = nextJob();
-      seed = job?.seed;
+      job = nextJob();
       if (job === undefined) child.disconnect();
       else child.send(job);
     };
     child.on('message', (result) => {
-      onResult(result as RunResult);
+      onResult(result as RunResult, job!);
       advance();
     });
     child.on('error', reject);
     child.on('exit', (code) => {
-      if (seed === undefined) resolve();
-      else reject(new Error(`worker ended with code ${code} in seed ${seed}`));
+      if (job === undefined) resolve();
+      else reject(new Error(`worker ended with code ${code} in seed ${job.seed}`));
     });
     advance();
   });

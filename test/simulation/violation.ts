@@ -14,6 +14,7 @@ export type Property =
   | 'accuracy'
   | 'liveness'
   | 'convergence'
+  | 'determinism'
   | 'crash';
 
 export class Violation extends Error {
