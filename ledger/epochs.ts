@@ -8,7 +8,8 @@ import { headerEpoch } from './block.ts';
 import { type EpochInfo, epochInfoOf, epochOfRecovery } from './epoch-info.ts';
 import { decodeEvent, EVENTS } from './governance/abi.ts';
 import type { GovernanceState } from './governance/state.ts';
-import type { ChainReader } from './reader.ts';
+import type { ChainReader, HeaderWithHash } from './reader.ts';
+import type { Receipt } from './receipt.ts';
 import { damaged } from './records.ts';
 import type { Recovery } from './recovery.ts';
 
@@ -67,19 +68,9 @@ export class Epochs {
     const height = this.#closingHeight(epoch, head);
     const entry = reader.at(height);
     if (entry === undefined) throw damaged(`block ${height} is missing`);
-    const { header, hash } = entry.block;
-    for (const log of entry.receipts.flatMap(({ logs }) => logs)) {
-      const closed = decodeEvent(EVENTS.EpochClosed, log);
-      if (closed?.epoch !== epoch || closed.membershipHash !== header.mixHash) continue;
-      return {
-        epoch,
-        members: closed.validators,
-        membershipHash: closed.membershipHash,
-        root: { height, hash },
-        incarnations: new Map(closed.ready.map((validator, i) => [validator, closed.incarnations[i]!])),
-      };
-    }
-    throw damaged(`block ${height} does not open epoch ${epoch}`);
+    const opened = openedBy(entry.block, entry.receipts, epoch);
+    if (opened === undefined) throw damaged(`block ${height} does not open epoch ${epoch}`);
+    return opened;
   }
 
   /** Height of the last block of the epoch before; blocks of `epoch` are above it. */
@@ -103,4 +94,24 @@ export class Epochs {
     // Block 0 has the hash of the genesis there.
     return height === 0 ? 0 : headerEpoch(read.header);
   }
+}
+
+/** The epoch that a block opens, by what its receipts say: undefined when it is not this one. */
+export function openedBy(
+  { header, hash }: HeaderWithHash,
+  receipts: readonly Pick<Receipt, 'logs'>[],
+  epoch: Epoch,
+): EpochInfo | undefined {
+  for (const log of receipts.flatMap(({ logs }) => logs)) {
+    const closed = decodeEvent(EVENTS.EpochClosed, log);
+    if (closed?.epoch !== epoch || closed.membershipHash !== header.mixHash) continue;
+    return {
+      epoch,
+      members: closed.validators,
+      membershipHash: closed.membershipHash,
+      root: { height: header.number, hash },
+      incarnations: new Map(closed.ready.map((validator, i) => [validator, closed.incarnations[i]!])),
+    };
+  }
+  return undefined;
 }

@@ -33,6 +33,7 @@ import type { ChainReader, HeaderWithHash } from './reader.ts';
 import type { Receipt } from './receipt.ts';
 import type { Recovery } from './recovery.ts';
 import { Speculation } from './speculation.ts';
+import { StateView } from './state-view.ts';
 import type { KeyValueStore } from './store.ts';
 import type { Transaction, TransactionResult } from './transaction.ts';
 import { TransactionCache } from './transaction-cache.ts';
@@ -75,6 +76,7 @@ export class Ledger {
   readonly #governance: GovernanceReads;
   readonly #decode: (raw: Bytes) => TransactionResult;
   readonly #genesisHash: Hash;
+  readonly #store: KeyValueStore;
   /** Those it was opened with; the base of one may not be here yet. */
   readonly recoveries: readonly Recovery[];
   readonly #listeners = new Set<FinalListener>();
@@ -108,6 +110,7 @@ export class Ledger {
     this.#reader = opened.reader;
     this.#history = opened.history;
     this.#decode = decode;
+    this.#store = options.store;
     this.#genesisHash = opened.genesis.block.hash;
     this.#speculation = new Speculation(options.speculativeMax ?? SPECULATIVE_MAX);
     this.#head = opened.replayed.at(-1) ?? opened.base;
@@ -126,6 +129,7 @@ export class Ledger {
       flush: options.flush ?? FLUSH_LIMITS,
       head: opened.base,
       oldestUndo: opened.oldestUndo,
+      slot: opened.slot,
       newestRoot: () => this.#committed.root,
       onWritten: (executed) => this.#onWritten(executed),
     });
@@ -417,6 +421,20 @@ export class Ledger {
   /** Wire form of a final block. */
   rawBlock(height: Height): Bytes | undefined {
     return this.#isFinal(height) ? this.#reader.rawBlock(height)?.bytes : undefined;
+  }
+
+  /** What a node that takes a snapshot needs besides the block: its receipts as the store has them. */
+  rawReceipts(height: Height): Bytes | undefined {
+    return this.#isFinal(height) ? this.#reader.rawReceipts(height) : undefined;
+  }
+
+  /** The state after a recent final block for serving it to others; undefined when it is no longer kept. */
+  async stateView(height: Height, pause: () => Promise<void>): Promise<StateView | undefined> {
+    const header = this.headerByHeight(height)?.header;
+    if (header === undefined || height < this.oldestState) return undefined;
+    // The stored state may lag behind the block; from the newest one the undo records lead back.
+    await settled((done) => this.#writer.state(done));
+    return await StateView.open(this.#store.snapshot(), { height, root: header.stateRoot }, pause);
   }
 
   #isFinal(height: Height): boolean {

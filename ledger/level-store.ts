@@ -14,7 +14,7 @@ import { errorMessage, QuorateError } from '../primitives/errors.ts';
 import type { Bytes } from '../primitives/ids.ts';
 import { checkDatabase, type DamagedFile, type DatabaseSize, databaseSize } from './level-check.ts';
 import { REMEDY } from './records.ts';
-import type { KeyValueStore, RangeOptions, WriteBatch } from './store.ts';
+import type { KeyValueStore, RangeOptions, StoreSnapshot, WriteBatch } from './store.ts';
 
 export type LevelOptions = {
   /** Reads all files whatever their size: for who reads the whole chain anyway. */
@@ -83,6 +83,18 @@ export class LevelStore implements KeyValueStore {
     } catch (error) {
       throw readError(this.#folder, error);
     }
+  }
+
+  snapshot(): StoreSnapshot {
+    const snapshot = this.#database.snapshot();
+    const get = (key: Bytes): Bytes | undefined => {
+      try {
+        return this.#database.getSync(key, { snapshot });
+      } catch (error) {
+        throw damaged(this.#folder, errorMessage(error), error);
+      }
+    };
+    return { get, close: () => snapshot.close() };
   }
 
   write(batch: WriteBatch, options: { readonly sync: boolean }, done: (error?: Error) => void): void {

@@ -4,7 +4,7 @@
  * would.
  */
 import type { Bytes } from '../primitives/ids.ts';
-import type { KeyValueStore, RangeOptions, WriteBatch } from './store.ts';
+import type { KeyValueStore, RangeOptions, StoreSnapshot, WriteBatch } from './store.ts';
 
 export type MemoryStoreOptions = {
   /** Runs a write's callback later; the simulator gives its own queue. Default: a microtask. */
@@ -30,6 +30,11 @@ export class MemoryStore implements KeyValueStore {
 
   get(key: Bytes): Bytes | undefined {
     return this.#entries.get(keyOf(key));
+  }
+
+  snapshot(): StoreSnapshot {
+    const entries = new Map(this.#entries);
+    return { get: (key) => entries.get(keyOf(key)), close: () => Promise.resolve() };
   }
 
   write(batch: WriteBatch, options: { readonly sync: boolean }, done: (error?: Error) => void): void {

@@ -15,7 +15,7 @@ import { KeptGovernance, loadGovernance } from './governance/kept.ts';
 import { History, type HistoryLimits } from './history.ts';
 import { ChainReader } from './reader.ts';
 import {
-  ACCOUNT_PREFIX,
+  accountPrefix,
   blockKey,
   damaged,
   decodeHeadRecord,
@@ -28,7 +28,9 @@ import {
   type HeadRecord,
   numberKey,
   receiptsKey,
+  type Slot,
   STATE_KEY,
+  type StateRecord,
 } from './records.ts';
 import { checkRecoveries, type Recovery, statementMissing } from './recovery.ts';
 import type { KeyValueStore } from './store.ts';
@@ -57,6 +59,7 @@ export type Opened = {
   /** Blocks above it, executed again, ascending. */
   readonly replayed: readonly Executed[];
   readonly oldestUndo: Height;
+  readonly slot: Slot;
 };
 
 /** A log of LevelDB holds some 8 MiB before a new one begins: a hole in it lies within these last bytes of blocks. */
@@ -70,11 +73,11 @@ export function genesisBlock(rules: ChainRules, input: GenesisInput): Executed {
 
 /** A state that is made, not read. */
 function memoryTrie(): Trie<Account> {
-  return newTrie(() => undefined, Number.POSITIVE_INFINITY);
+  return newTrie(() => undefined, Number.POSITIVE_INFINITY, 0);
 }
 
-function newTrie(read: (key: Bytes) => Bytes | undefined, nodesMax: number): Trie<Account> {
-  return new Trie({ codec: ACCOUNT_CODEC, prefix: ACCOUNT_PREFIX, read, nodesMax });
+function newTrie(read: (key: Bytes) => Bytes | undefined, nodesMax: number, slot: Slot): Trie<Account> {
+  return new Trie({ codec: ACCOUNT_CODEC, prefix: accountPrefix(slot), read, nodesMax });
 }
 
 export async function openStore(options: OpenOptions): Promise<Opened> {
@@ -90,21 +93,24 @@ export async function openStore(options: OpenOptions): Promise<Opened> {
     if (head.height > 0) throw damaged('the height kept beside it is gone');
     await settled((done) => store.raiseFloor(0, done));
   }
-  const trie = newTrie(read, options.stateNodesMax);
+  const state = decodeStateRecord(store.get(STATE_KEY));
+  const trie = newTrie(read, options.stateNodesMax, state?.slot ?? 0);
   const executor = new Executor(rules, trie, genesis.block.hash, recoveries);
   const reader = new ChainReader(store, rules.chainId);
   const history = new History(read, options.history);
   const newest = head ?? { height: 0, hash: genesis.block.hash, oldestUndo: 1 };
   checkGenesis(reader, genesis.block.hash);
   checkChain(reader, newest, store.floor);
-  const base = readState(store, reader, { trie, executor }, newest);
+  const base = readState(store, reader, { trie, executor, state }, newest);
   const replayed = replay(reader, executor, base, newest.height, options.decode);
   const { breaks } = (replayed.at(-1) ?? base).governance.state;
   const hashAt = (height: Height) => reader.header(height)?.hash;
   checkRecoveries({ recoveries, head: newest.height, breaks, hashAt });
   history.restore(newest.height, newest.oldestUndo, (height) => headerTimeMs(headerAt(reader, height)));
   const governance = new KeptGovernance(read);
-  return { trie, executor, reader, history, governance, genesis, base, replayed, oldestUndo: newest.oldestUndo };
+  const slot = state?.slot ?? 0;
+  const { oldestUndo } = newest;
+  return { trie, executor, reader, history, governance, genesis, base, replayed, oldestUndo, slot };
 }
 
 /** Writes block 0 durably, then the floor outside the database. */
@@ -117,7 +123,7 @@ async function createStore(store: KeyValueStore, rules: ChainRules, input: Genes
     [receiptsKey(0), encodeReceiptsRecord([])],
     [numberKey(block.hash), uint64(0)],
     [governanceKey(governance.storageRoot), governance.bytes],
-    [STATE_KEY, encodeStateRecord({ height: 0, root: root.hash })],
+    [STATE_KEY, encodeStateRecord({ height: 0, root: root.hash, slot: 0 })],
     [HEAD_KEY, encodeHeadRecord({ height: 0, hash: block.hash, oldestUndo: 1 })],
   ];
   await settled((done) => store.write({ put, del: [] }, { sync: true }, done));
@@ -160,13 +166,18 @@ function checkChain(reader: ChainReader, head: HeadRecord, floor: Height): void 
   }
 }
 
+type StoredState = {
+  readonly trie: Trie<Account>;
+  readonly executor: Executor;
+  readonly state: StateRecord | undefined;
+};
+
 function readState(
   store: KeyValueStore,
   reader: ChainReader,
-  { trie, executor }: { readonly trie: Trie<Account>; readonly executor: Executor },
+  { trie, executor, state }: StoredState,
   head: HeadRecord,
 ): Executed {
-  const state = decodeStateRecord(store.get(STATE_KEY));
   if (state === undefined || state.height > head.height) throw damaged('the record of the state is missing or too new');
   const entry = reader.at(state.height);
   if (entry === undefined) throw damaged(`block ${state.height} is missing`);

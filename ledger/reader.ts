@@ -120,6 +120,11 @@ export class ChainReader {
     return receipts;
   }
 
+  /** The record of a block's receipts; whoever uses it checks it against the header. */
+  rawReceipts(height: Height): Bytes | undefined {
+    return this.#store.get(receiptsKey(height));
+  }
+
   /** What the index says; the caller compares with the block. */
   heightOf(hash: Hash): Height | undefined {
     const record = this.#store.get(numberKey(hash));
@@ -164,7 +169,7 @@ function readReceipts(items: RlpItem[], block: Block): Receipt[] {
   });
 }
 
-function readLog(item: RlpItem): Log {
+export function readLog(item: RlpItem): Log {
   const [address, topics, data] = rlpList(item, 'log', 3);
   return {
     address: toHex(rlpBytes(address, 'log address', 20)),

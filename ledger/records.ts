@@ -30,14 +30,29 @@ function hashKey(letter: string, hash: Hash): Bytes {
 
 /** Newest block in the store, oldest undo record, and the height of the state; checksummed. */
 export const HEAD_KEY = utf8('mhead');
-/** Height and root of the state in the store; checksummed. */
+/** Height and root of the state in the store, and its slot; checksummed. */
 export const STATE_KEY = utf8('mstate');
 /** Written by `sync`, so that there is something to write. */
 export const SYNC_KEY = utf8('msync');
 /** Former states of the governance contract that are still kept; checksummed. */
 export const SUPERSEDED_KEY = utf8('mgovernance');
-/** Trie nodes of accounts lie under this and their path. */
-export const ACCOUNT_PREFIX = utf8('a');
+/**
+ * Trie nodes of accounts lie under one of these and their path: one holds the state, as its record says, and the other is
+ * where a newer one is put together, so that taking it over is one small batch.
+ */
+const ACCOUNT_PREFIXES = [utf8('a'), utf8('A')] as const;
+export type Slot = 0 | 1;
+export const accountPrefix = (slot: Slot): Bytes => ACCOUNT_PREFIXES[slot];
+export const otherSlot = (slot: Slot): Slot => (slot === 0 ? 1 : 0);
+/** First key behind those of a prefix. */
+export function endOf(prefix: Bytes): Bytes {
+  const end = Uint8Array.from(prefix);
+  end[end.length - 1]!++;
+  return end;
+}
+/** A snapshot on its way in (staged-state.ts), and how far the blocks below it are there (staged-blocks.ts); checksummed. */
+export const STAGED_STATE_KEY = utf8('mstaged');
+export const STAGED_BLOCKS_KEY = utf8('mblocks');
 
 export const blockKey = (height: Height): Bytes => heightKey('b', height);
 export const receiptsKey = (height: Height): Bytes => heightKey('r', height);
@@ -131,17 +146,50 @@ export function decodeHeadRecord(record: Bytes | undefined): HeadRecord | undefi
   return { height: readUint64(bytes), hash: toHex(bytes.subarray(8, 40)), oldestUndo: readUint64(bytes, 40) };
 }
 
-export type StateRecord = { readonly height: Height; readonly root: Hash };
+export type StateRecord = { readonly height: Height; readonly root: Hash; readonly slot: Slot };
 
-export function encodeStateRecord(state: StateRecord): Bytes {
-  return sealRecord(concat(uint64(state.height), hexBytes(state.root)));
+export function encodeStateRecord({ height, root, slot }: StateRecord): Bytes {
+  return sealRecord(concat(uint64(height), hexBytes(root), Uint8Array.of(slot)));
 }
 
+/** Stores from before there were slots have records without one. */
 export function decodeStateRecord(record: Bytes | undefined): StateRecord | undefined {
   const bytes = openRecord(record, 'state');
   if (bytes === undefined) return undefined;
-  if (bytes.length !== 40) throw damaged('state: wrong length');
-  return { height: readUint64(bytes), root: toHex(bytes.subarray(8)) };
+  const slot = bytes[40] ?? 0;
+  if ((bytes.length !== 40 && bytes.length !== 41) || (slot !== 0 && slot !== 1)) throw damaged('state: malformed');
+  return { height: readUint64(bytes), root: toHex(bytes.subarray(8, 40)), slot };
+}
+
+/** A state that is being put together in the slot which is not in use; `complete`: it is whole, and checked. */
+export type StagedState = StateRecord & { readonly hash: Hash; readonly complete: boolean };
+
+export function encodeStagedState({ height, root, slot, hash, complete }: StagedState): Bytes {
+  const flags = Uint8Array.of(slot, complete ? 1 : 0);
+  return sealRecord(concat(uint64(height), hexBytes(root), hexBytes(hash), flags));
+}
+
+export function decodeStagedState(record: Bytes | undefined): StagedState | undefined {
+  const bytes = openRecord(record, 'staged state');
+  if (bytes === undefined) return undefined;
+  const slot = bytes[72];
+  if (bytes.length !== 74 || (slot !== 0 && slot !== 1)) throw damaged('staged state: malformed');
+  const [root, hash] = [bytes.subarray(8, 40), bytes.subarray(40, 72)].map(toHex) as [Hash, Hash];
+  return { height: readUint64(bytes), root, hash, slot, complete: bytes[73] === 1 };
+}
+
+/** Newest block that is there above the head, and the newest among them, or the head itself, that opened an epoch. */
+export type StagedBlocks = { readonly height: Height; readonly hash: Hash; readonly opening: Height };
+
+export function encodeStagedBlocks({ height, hash, opening }: StagedBlocks): Bytes {
+  return sealRecord(concat(uint64(height), hexBytes(hash), uint64(opening)));
+}
+
+export function decodeStagedBlocks(record: Bytes | undefined): StagedBlocks | undefined {
+  const bytes = openRecord(record, 'staged blocks');
+  if (bytes === undefined) return undefined;
+  if (bytes.length !== 48) throw damaged('staged blocks: wrong length');
+  return { height: readUint64(bytes), hash: toHex(bytes.subarray(8, 40)), opening: readUint64(bytes, 40) };
 }
 
 /** A block that changed the governance state, and the storage root before it. */

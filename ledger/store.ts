@@ -13,6 +13,9 @@ export type WriteBatch = {
 
 export type RangeOptions = { readonly reverse?: boolean; readonly limit?: number };
 
+/** The store as it was at one moment, whatever is written later. What it needs of the disk is not freed before `close`. */
+export type StoreSnapshot = { get(key: Bytes): Bytes | undefined; close(): Promise<void> };
+
 export interface KeyValueStore {
   /** Synchronous. Sees a batch at the latest when its `done` has been called, maybe earlier. */
   get(key: Bytes): Bytes | undefined;
@@ -22,8 +25,10 @@ export interface KeyValueStore {
    * nothing more may be written: the process ends.
    */
   write(batch: WriteBatch, options: { readonly sync: boolean }, done: (error?: Error) => void): void;
-  /** Entries with from <= key < to, in key order. Asynchronous in every store; for offline work only. */
+  /** Entries with from <= key < to, in key order. Asynchronous in every store; never on the way of a block. */
   range(from: Bytes, to: Bytes, options?: RangeOptions): AsyncIterable<readonly [key: Bytes, value: Bytes]>;
+  /** Sees every batch whose `done` has been called, and maybe later ones, each whole. */
+  snapshot(): StoreSnapshot;
   /**
    * A height kept outside the database that it may never fall below: what shows that a database came back empty or
    * cut. `raiseFloor` is durable when `done` is called.

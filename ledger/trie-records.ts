@@ -142,3 +142,11 @@ export function readNode<V>(
   if (length !== record.length) reader.fail('bytes behind a node');
   return { node, nodes: 1 };
 }
+
+/** The record of a branch with one more of its leaves in it, which stand in the order of their places. */
+export function leafBehind(record: Bytes, index: number, leaf: Bytes): Bytes {
+  let at = listLength(record, 0);
+  while (at < record.length && record[at]! < index) at += 1 + listLength(record, at + 1);
+  if (record[at] === index) return record;
+  return concat(record.subarray(0, at), Uint8Array.of(index), leaf, record.subarray(at));
+}

@@ -146,7 +146,7 @@ export class Trie<V> implements NodeSource<V> {
     node.stored = true;
     // An inline node is part of its parent's record, and so is all below it. The root has a record in any case.
     const own = depth === 0 || this.reference(node, depth).length === HASH_REFERENCE_BYTES;
-    if (own) out.push([nodeKey(this.options.prefix, path, depth), this.#record(node, depth)]);
+    if (own) out.push([nodeKey(this.options.prefix, path, depth), this.record(node, depth)]);
     if (node.kind === 1) {
       path.set(node.nibbles, depth);
       this.#flushNode(node.child, path, depth + node.nibbles.length, out);
@@ -160,8 +160,28 @@ export class Trie<V> implements NodeSource<V> {
     }
   }
 
+  /** The record of the node at exactly this path, a leaf's too; undefined when there is none. */
+  recordAt(root: TrieRoot<V>, path: Bytes): Bytes | undefined {
+    if (root.node?.kind === 3) root.node = this.load(root.node, path, 0);
+    let node = root.node;
+    let depth = 0;
+    while (node !== undefined && depth < path.length) {
+      if (node.kind === 0 || node.kind === 3) return undefined;
+      node.used = this.generation;
+      if (node.kind === 2) node = this.childOf(node, path, depth++);
+      else {
+        const end = depth + node.nibbles.length;
+        for (let i = depth; i < end; i++) if (node.nibbles[i - depth] !== path[i]) return undefined;
+        node = this.childOfExtension(node, path, end);
+        depth = end;
+      }
+    }
+    if (node === undefined || node.kind === 3) return undefined;
+    return node.kind === 0 ? Uint8Array.from(this.encode(node, depth)) : this.record(node, depth);
+  }
+
   /** The node, and behind a branch its hashed leaves. */
-  #record(node: Extension<V> | Branch<V>, depth: number): Bytes {
+  record(node: Extension<V> | Branch<V>, depth: number): Bytes {
     const parts: Bytes[] = [Uint8Array.from(this.encode(node, depth))];
     if (node.kind === 2) {
       for (let i = 0; i < 16; i++) {

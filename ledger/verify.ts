@@ -17,7 +17,7 @@ import { executeGenesis } from './genesis-block.ts';
 import { READY_BLOCKS_MAX } from './governance/methods.ts';
 import { storageRootOf } from './governance/storage.ts';
 import {
-  ACCOUNT_PREFIX,
+  accountPrefix,
   blockKey,
   decodeHeadRecord,
   decodeNumber,
@@ -25,6 +25,7 @@ import {
   decodeStateRecord,
   decodeSuperseded,
   encodeReceiptsRecord,
+  endOf,
   GOVERNANCE_PREFIX,
   governanceKey,
   HEAD_KEY,
@@ -93,7 +94,7 @@ class Verification {
   constructor(options: VerifyOptions) {
     this.#options = options;
     // The state is kept whole in memory: nothing is read from the store that is being judged.
-    const inMemory = { codec: ACCOUNT_CODEC, prefix: ACCOUNT_PREFIX, nodesMax: Number.POSITIVE_INFINITY };
+    const inMemory = { codec: ACCOUNT_CODEC, prefix: accountPrefix(0), nodesMax: Number.POSITIVE_INFINITY };
     const trie = new Trie<Account>({ ...inMemory, read: () => undefined });
     this.#genesis = executeGenesis(options.rules, trie, options.genesis);
     this.#executor = new Executor(options.rules, trie, this.#genesis.block.hash, options.recoveries ?? []);
@@ -223,17 +224,16 @@ class Verification {
     const height = executed.block.header.number;
     const state = decodeStateRecord(store.get(STATE_KEY));
     if (state?.root !== executed.root.hash) this.#problem(`state of block ${height}: its root is wrong`);
-    const expected = new Map(this.#nodes(executed).map(([key, value]) => [toHex(key), value]));
-    const end = Uint8Array.from(ACCOUNT_PREFIX);
-    end[end.length - 1]!++;
-    for await (const [key, value] of this.#range(ACCOUNT_PREFIX, end)) {
-      const wanted = expected.get(toHex(key));
-      expected.delete(toHex(key));
-      const path = toHex(key.subarray(ACCOUNT_PREFIX.length));
+    const prefix = accountPrefix(state?.slot ?? 0);
+    const expected = new Map(this.#nodes(executed).map(([key, value]) => [toHex(key.subarray(prefix.length)), value]));
+    for await (const [key, value] of this.#range(prefix, endOf(prefix))) {
+      const path = toHex(key.subarray(prefix.length));
+      const wanted = expected.get(path);
+      expected.delete(path);
       if (wanted === undefined) this.#problem(`state of block ${height}: a node at ${path} is not part of it`);
       else if (!equalBytes(wanted, value)) this.#problem(`state of block ${height}: the node at ${path} is wrong`);
     }
-    for (const key of expected.keys()) this.#problem(`state of block ${height}: the node under ${key} is missing`);
+    for (const path of expected.keys()) this.#problem(`state of block ${height}: the node at ${path} is missing`);
   }
 
   /**

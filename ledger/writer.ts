@@ -14,7 +14,7 @@ import type { Executed } from './executor.ts';
 import type { KeptGovernance } from './governance/kept.ts';
 import type { History } from './history.ts';
 import {
-  ACCOUNT_PREFIX,
+  accountPrefix,
   blockKey,
   encodeHeadRecord,
   encodePlace,
@@ -24,6 +24,7 @@ import {
   numberKey,
   proofKey,
   receiptsKey,
+  type Slot,
   STATE_KEY,
   SYNC_KEY,
   sealRecord,
@@ -61,6 +62,8 @@ export type WriterOptions = {
   /** Newest written block and oldest undo record at start. */
   readonly head: Executed;
   readonly oldestUndo: Height;
+  /** Where the trie's nodes lie. */
+  readonly slot: Slot;
   /** Newest committed state: the one that may be swept. */
   readonly newestRoot: () => TrieRoot<Account>;
   /** A block's batch is written: the head has moved. */
@@ -204,8 +207,9 @@ export class BlockWriter {
     const nodes = this.#options.trie.flush(executed.root);
     for (const entry of nodes) put.push(entry);
     if (this.#vanished.length > 0) del.push(...this.#vanishedKeys(nodes));
-    put.push([STATE_KEY, encodeStateRecord({ height: executed.block.header.number, root: executed.root.hash })]);
-    this.#stateHeight = executed.block.header.number;
+    const { height, root } = { height: executed.block.header.number, root: executed.root.hash };
+    put.push([STATE_KEY, encodeStateRecord({ height, root, slot: this.#options.slot })]);
+    this.#stateHeight = height;
     this.#changes = 0;
     this.#blocks = 0;
     this.#vanished = [];
@@ -215,8 +219,9 @@ export class BlockWriter {
   #vanishedKeys(nodes: readonly (readonly [Bytes, Bytes])[]): Bytes[] {
     const seen = new Set(nodes.map(([key]) => latin1(key)));
     const gone: Bytes[] = [];
+    const prefix = accountPrefix(this.#options.slot);
     for (const path of this.#vanished) {
-      const key = nodeKey(ACCOUNT_PREFIX, path, path.length);
+      const key = nodeKey(prefix, path, path.length);
       if (seen.has(latin1(key))) continue;
       seen.add(latin1(key));
       gone.push(key);

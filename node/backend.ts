@@ -36,6 +36,7 @@ import type {
 import { RPC_LIMITS } from './rpc/limits.ts';
 import { type EpochSource, epochMethods } from './rpc/xft-epoch.ts';
 import { governanceMethods } from './rpc/xft-governance.ts';
+import type { SyncProgress } from './state-sync/state-sync.ts';
 import { nodeStatus } from './status.ts';
 
 export type BackendOptions = {
@@ -48,6 +49,8 @@ export type BackendOptions = {
   readonly transport: Transport;
   readonly clientVersion: string;
   readonly submit: (raw: Bytes) => SubmitResult;
+  /** The snapshot that is being taken. */
+  readonly snapshot: () => SyncProgress | undefined;
 };
 
 const NO_ACCOUNT: AccountView = { nonce: 0, balance: 0n };
@@ -208,6 +211,8 @@ export class NodeBackend implements Backend {
 
   syncing() {
     const currentBlock = this.#options.ledger.head.height;
+    const snapshot = this.#options.snapshot();
+    if (snapshot !== undefined) return { ...snapshot, currentBlock, snapshot };
     let highestBlock = currentBlock;
     for (const { final } of this.#options.host().status.peers.values()) highestBlock = Math.max(highestBlock, final);
     // A few blocks behind is where every passive is; a client that saw "syncing" for that would never send.

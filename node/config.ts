@@ -32,6 +32,8 @@ export type NodeConfig = {
   /** Node keys admitted besides the validators'; `*` admits any observer. */
   readonly allowedPeers: readonly string[];
   readonly pool: PoolSettings;
+  /** Blocks behind from which on a node that only follows takes a snapshot instead of executing them; 0: never. */
+  readonly snapshotAfter: number;
   readonly logLevel: LogLevel;
   /** A damaged store is moved aside at the start and the chain fetched anew, instead of a refusal. */
   readonly rebuildStore: boolean;
@@ -53,6 +55,7 @@ export const DEFAULT_CONFIG: NodeConfig = {
   peers: {},
   allowedPeers: [],
   pool: defaultPool,
+  snapshotAfter: 1024,
   logLevel: 'info',
   rebuildStore: false,
 };
@@ -77,6 +80,7 @@ const SETTINGS: Readonly<Record<string, Kind>> = {
   'pool.gappedPerSender': 'count',
   'pool.timeToLiveMs': 'count',
   'pool.priceBumpPercent': 'count',
+  snapshotAfter: 'count',
   logLevel: 'level',
   rebuildStore: 'switch',
   passwordFile: 'path',
@@ -189,6 +193,11 @@ function parsePool(value: unknown, problems: Problems): PoolSettings {
   return limits;
 }
 
+function parseSnapshotAfter(value: unknown, problems: Problems): number {
+  if (value === undefined) return DEFAULT_CONFIG.snapshotAfter;
+  return parseInteger(value, 'snapshotAfter', { min: 0, max: 2 ** 40 }, problems) ?? DEFAULT_CONFIG.snapshotAfter;
+}
+
 function parseLogLevel(value: unknown, problems: Problems): LogLevel {
   const level = LOG_LEVELS.find((known) => known === value);
   if (level === undefined && value !== undefined)
@@ -229,7 +238,8 @@ export function parseConfig(
   source = 'the configuration',
 ): NodeConfig {
   const problems = new Problems();
-  const known = ['rpc', 'p2p', 'metrics', 'peers', 'allowedPeers', 'pool', 'logLevel', 'rebuildStore', 'passwordFile'];
+  const own = ['pool', 'snapshotAfter', 'logLevel', 'rebuildStore', 'passwordFile'];
+  const known = ['rpc', 'p2p', 'metrics', 'peers', 'allowedPeers', ...own];
   const file = parseObject(value, '', known, problems) ?? {};
   const fields = overrides.reduce<Raw>((below, above) => overlay(below, above), { ...file });
   const rpc = fields['rpc'] as Raw | undefined;
@@ -248,6 +258,7 @@ export function parseConfig(
     peers: parsePeers(fields['peers'], problems),
     allowedPeers: parseAllowedPeers(fields['allowedPeers'], problems),
     pool: parsePool(fields['pool'], problems),
+    snapshotAfter: parseSnapshotAfter(fields['snapshotAfter'], problems),
     logLevel: parseLogLevel(fields['logLevel'], problems),
     rebuildStore: parseSwitch(fields['rebuildStore'], 'rebuildStore', problems),
     ...(typeof passwordFile === 'string' && { passwordFile }),

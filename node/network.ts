@@ -7,6 +7,7 @@ import type { Channel, PeerAddress, Transport } from '../p2p/transport.ts';
 import { assert } from '../primitives/errors.ts';
 import type { Bytes } from '../primitives/ids.ts';
 import type { Host } from './host.ts';
+import type { Snapshots } from './state-sync/snapshots.ts';
 import { encodeBatch } from './transaction-relay.ts';
 
 /** Peers whose ids are remembered. */
@@ -18,6 +19,7 @@ export class Network {
   readonly #nodeKeys = new Map<string, string | undefined>();
   /** Peer ids of the present validators. */
   #validators: ReadonlySet<string> = new Set();
+  #snapshots: Snapshots | undefined;
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -42,8 +44,9 @@ export class Network {
     return this.#nodeKeys.get(peer);
   }
 
-  /** False: not connected or its queue is full. */
+  /** False: not connected, its queue is full, or it is held back for now. */
   send(nodeKey: string, channel: Channel, payload: Bytes): boolean {
+    if (channel === 'sync' && this.#snapshots?.holdsBack(payload)) return false;
     return this.#transport.send(this.#peerId(nodeKey), channel, payload);
   }
 
@@ -60,15 +63,28 @@ export class Network {
     this.#transport.setPeers(peers);
   }
 
-  attach(host: Host): void {
+  /** Peers in touch. */
+  connected(): string[] {
+    return this.#transport.connected().flatMap((peer) => this.#nodeKey(peer) ?? []);
+  }
+
+  attach(host: Host, snapshots: Snapshots): void {
+    this.#snapshots = snapshots;
     this.#transport.setHandlers({
       onMessage: (peer, channel, payload) => {
         const from = this.#nodeKey(peer);
-        if (from !== undefined) host.onMessage(from, channel, payload);
+        if (from === undefined || (channel === 'sync' && snapshots.onMessage(from, payload))) return;
+        host.onMessage(from, channel, payload);
       },
       onUp: (peer) => {
         const from = this.#nodeKey(peer);
-        if (from !== undefined) host.onConnected(from);
+        if (from === undefined) return;
+        host.onConnected(from);
+        snapshots.onUp(from);
+      },
+      onDown: (peer) => {
+        const from = this.#nodeKey(peer);
+        if (from !== undefined) snapshots.onDown(from);
       },
       onGossip: (topic, payload) => {
         if (topic === 'transactions') host.relay.onBatch(payload, true);

@@ -11,7 +11,11 @@ import { QuorateError } from '../primitives/errors.ts';
 import { STORE_FOLDER, syncFolder } from './data-dir.ts';
 import type { Log } from './log.ts';
 
-export type OpenedLedger = { readonly ledger: Ledger; readonly close: () => Promise<void> };
+export type OpenedLedger = {
+  readonly ledger: Ledger;
+  readonly store: LevelStore;
+  readonly close: () => Promise<void>;
+};
 
 type Options = {
   readonly dataDir: string;
@@ -54,7 +58,7 @@ async function attempt({ dataDir, log, open }: Options): Promise<OpenedLedger> {
         await store.close();
       }
     };
-    return { ledger, close };
+    return { ledger, store, close };
   } catch (error) {
     await store.close();
     throw error;

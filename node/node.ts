@@ -11,6 +11,8 @@ import type { EpochInfo } from '../ledger/epoch-info.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { genesisBlock } from '../ledger/open.ts';
 import { Pool } from '../ledger/pool.ts';
+import { clearSlot } from '../ledger/staged-state.ts';
+import { takeOverSnapshot } from '../ledger/take-over.ts';
 import { TransactionCache } from '../ledger/transaction-cache.ts';
 import { createLibp2pTransport } from '../p2p/libp2p-transport.ts';
 import { peerIdOfNodeKey } from '../p2p/peers.ts';
@@ -37,9 +39,12 @@ import { PeerSet } from './peer-set.ts';
 import { peersFile } from './peers-file.ts';
 import { PoolJournal } from './pool-journal.ts';
 import { PoolRestore } from './pool-restore.ts';
+import { proofJudges } from './proof-judge.ts';
 import { Readiness } from './readiness.ts';
 import { loadRecoveries } from './recovery-files.ts';
 import { RpcServer } from './rpc/server.ts';
+import { Snapshots } from './state-sync/snapshots.ts';
+import type { StateSyncOptions } from './state-sync/state-sync.ts';
 import { Stranded } from './stranded.ts';
 import { TraceLog } from './trace-log.ts';
 import { openValidatorLog } from './validator-log.ts';
@@ -68,6 +73,9 @@ const LINKS_PATIENCE_MS = 2000;
 /** A log longer than this is cut: it is read back in well under a second. */
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
 const POOL_UPKEEP_MS = 60_000;
+const SNAPSHOT_TICK_MS = 250;
+/** A node that is far behind again right after a snapshot is too slow for one: the next comes after so many times as long. */
+const SNAPSHOT_AGAIN_FACTOR = 10;
 
 /** A key that fits no member of the newest validator list this folder knows, or only half, is refused. */
 function checkKeys(members: readonly Validator[], keys: NodeKeys): void {
@@ -118,15 +126,37 @@ function announceStranded(log: Log, head: Height, { here, later }: { here: Epoch
 export async function startNode(options: StartOptions): Promise<RunningNode> {
   const { dataDir, config, log } = options;
   const undo: (() => Promise<void> | void)[] = [];
-  const stop = async (): Promise<void> => {
+  const takeApart = async (): Promise<void> => {
     for (const step of undo.splice(0).reverse()) {
       await Promise.resolve(step()).catch((error) => log.warn('stopping', { problem: errorMessage(error) }));
     }
   };
+  const lock = await acquireLock(dataDir);
+  let isStopping = false;
+  let rebuilt = Promise.resolve();
+  const stop = async (): Promise<void> => {
+    isStopping = true;
+    await rebuilt;
+    await takeApart();
+    await lock.release();
+  };
+  /** A snapshot is whole: what a new process would do, in this one, on the same port. */
+  const rebuild = async (rpcPort: number, tookMs: number): Promise<void> => {
+    await takeApart();
+    if (isStopping) return;
+    const again = { ...config, rpc: { ...config.rpc, port: rpcPort } };
+    const notBefore = performance.now() + SNAPSHOT_AGAIN_FACTOR * tookMs;
+    await assemble({ ...options, config: again }, undo, { notBefore, onReady });
+  };
+  let rpcPort = config.rpc.port;
+  const onReady = (tookMs: number): void => {
+    rebuilt = rebuild(rpcPort, tookMs).catch((error) => {
+      log.error('the node could not be started again with its snapshot', { problem: errorMessage(error) });
+      process.exit(1);
+    });
+  };
   try {
-    const lock = await acquireLock(dataDir);
-    undo.push(() => lock.release());
-    const rpcPort = await assemble({ ...options, config }, undo);
+    rpcPort = await assemble(options, undo, { notBefore: 0, onReady });
     return { rpcPort, stop };
   } catch (error) {
     await stop();
@@ -140,7 +170,11 @@ function dieOfDisk(log: Log, error: unknown): never {
   process.exit(1);
 }
 
-async function assemble(options: StartOptions, undo: (() => Promise<void> | void)[]): Promise<number> {
+async function assemble(
+  options: StartOptions,
+  undo: (() => Promise<void> | void)[],
+  snapshot: Pick<StateSyncOptions, 'notBefore' | 'onReady'>,
+): Promise<number> {
   const { dataDir, config, log } = options;
   const genesis = await loadGenesis(dataDir, options.genesisPath);
   const keys = await loadNodeKeys(dataDir, options.password);
@@ -151,11 +185,15 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
   const applied = await loadRecoveries(dataDir, { chainId: genesis.chainId, genesisHash });
   const recoveries = applied.map(({ recovery }) => recovery);
   const founding = { ...chainRules(genesis), genesis: genesisInput(genesis) };
-  const { ledger, close } = await openNodeLedger({
+  const { ledger, store, close } = await openNodeLedger({
     dataDir,
     rebuild: config.rebuildStore,
     log,
-    open: (store) => Ledger.open({ store, ...founding, recoveries, decode }),
+    open: async (opened) => {
+      const taken = await takeOverSnapshot(opened);
+      if (taken !== undefined) log.info('the snapshot is taken over', { head: taken });
+      return await Ledger.open({ store: opened, ...founding, recoveries, decode });
+    },
   });
   undo.push(close);
   const newest = ledger.epochAfter(ledger.head.hash);
@@ -215,8 +253,9 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
         else log.error(`${text} failed`, { reason: refused, account: validatorKey.address });
       },
     });
+  const chain = chainOf(genesis, ledger.genesisHash);
   const host = new Host({
-    chain: chainOf(genesis, ledger.genesisHash),
+    chain,
     identity: { validator: validatorKey?.address, nodeKey: keys.nodeKey },
     incarnation: guard.incarnation,
     signer: { sign: (digest) => sign(digest, validatorKey!.privateKey), recover: recoverAddress },
@@ -259,6 +298,7 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
     pool,
     host: () => host,
     transport,
+    snapshot: () => snapshots.progress,
     clientVersion: `quorate/v${VERSION}/${platform()}-${arch()}/node${process.versions.node}`,
     submit: (raw) => {
       if (stopping) return { code: -32000, message: 'the node is stopping' };
@@ -271,11 +311,38 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
       return outcome;
     },
   });
-  network.attach(host);
+  let isStopped = false;
+  let isCleared = false;
+  const cleared = clearSlot(store, () => isStopped).then(() => {
+    isCleared = true;
+  });
+  undo.push(() => {
+    isStopped = true;
+    return cleared;
+  });
+  const judgeOf = proofJudges(chain, recoveries);
+  const snapshots = new Snapshots({
+    ...snapshot,
+    store,
+    ledger,
+    rules: chainRules(genesis),
+    judge: (epoch, block, proof) => judgeOf(epoch)(block, proof),
+    after: config.snapshotAfter,
+    follows: () => isCleared && host.status.phase === 'learner',
+    connected: () => network.connected(),
+    send: (peer, payload) => network.send(peer, 'sync', payload),
+    now: () => performance.now(),
+    later: (run, delayMs) => void (delayMs === 0 ? setImmediate(run) : setTimeout(run, delayMs)),
+    nonce: randomBytes(6).readUIntBE(0, 6),
+    log,
+    onFailure: (error) => dieOfDisk(log, error),
+  });
+  network.attach(host, snapshots);
   await transport.start();
   undo.push(() => transport.stop());
   host.start(guard.records, guard);
   undo.push(() => host.stop());
+  undo.push(() => snapshots.stop());
   const restore = new PoolRestore(raws, (raw) => host.submit(raw));
   restore.start();
   undo.push(() => restore.stop());
@@ -301,12 +368,14 @@ async function assemble(options: StartOptions, undo: (() => Promise<void> | void
     const later = stranded.due(performance.now());
     if (later !== undefined) announceStranded(log, ledger.head.height, { here: host.epoch.epoch, later });
   }, TICK_MS);
+  const snapshotTicks = setInterval(() => snapshots.tick(), SNAPSHOT_TICK_MS);
   const upkeep = setInterval(() => {
     pool.expire();
     if (journal.wantsRewrite) rewriteJournal();
   }, POOL_UPKEEP_MS);
   undo.push(() => {
     clearInterval(ticks);
+    clearInterval(snapshotTicks);
     clearInterval(upkeep);
   });
   const server = await RpcServer.start({

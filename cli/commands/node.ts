@@ -20,6 +20,7 @@ type Options = {
   readonly metricsHost?: string;
   readonly metricsPort?: number;
   readonly allowedPeers?: string;
+  readonly snapshotAfter?: number;
   readonly logLevel?: string;
   readonly rebuildStore?: boolean;
   readonly passwordFile?: string;
@@ -36,6 +37,7 @@ function overrides(options: Options): Overrides {
     'metrics.host': options.metricsHost,
     'metrics.port': options.metricsPort?.toString(),
     allowedPeers: options.allowedPeers,
+    snapshotAfter: options.snapshotAfter?.toString(),
     logLevel: options.logLevel,
     rebuildStore: options.rebuildStore?.toString(),
   };
@@ -114,6 +116,11 @@ export function nodeCommand(): Command {
     .option('--metrics-host <host>', 'address to serve metrics on')
     .option('--metrics-port <port>', 'port of the metrics', port)
     .option('--allowed-peers <keys>', 'node keys admitted besides the validators, comma-separated, or *')
+    .option(
+      '--snapshot-after <blocks>',
+      'take a snapshot when so many blocks behind; 0: never',
+      wholeNumber(0, 2 ** 40),
+    )
     .option('--log-level <level>', 'error, warn, info or debug')
     .option('--rebuild-store', 'when the database is damaged, move it aside and fetch the chain anew');
   command.addHelpText(

@@ -142,7 +142,13 @@ export interface Backend {
   peerCount(): number;
   /** undefined: in step. Otherwise how far behind, for eth_syncing. */
   syncing():
-    | { readonly startingBlock: Height; readonly currentBlock: Height; readonly highestBlock: Height }
+    | {
+        readonly startingBlock: Height;
+        readonly currentBlock: Height;
+        readonly highestBlock: Height;
+        /** Of a snapshot that is being taken: its blocks are there up to `block`; nodes of the state after `pivot`. */
+        readonly snapshot?: { readonly block: Height; readonly pivot: Height | undefined; readonly nodes: number };
+      }
     | undefined;
 
   status(): NodeStatus;

@@ -32,6 +32,11 @@ export function nodeInfoMethods({ backend, limits }: Services): MethodGroup {
         startingBlock: quantity(syncing.startingBlock),
         currentBlock: quantity(syncing.currentBlock),
         highestBlock: quantity(syncing.highestBlock),
+        ...(syncing.snapshot && {
+          snapshotBlocks: quantity(syncing.snapshot.block),
+          snapshotStateNodes: quantity(syncing.snapshot.nodes),
+          ...(syncing.snapshot.pivot !== undefined && { snapshotStateBlock: quantity(syncing.snapshot.pivot) }),
+        }),
       };
     },
     eth_pendingTransactions: () => {

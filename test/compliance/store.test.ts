@@ -90,6 +90,34 @@ describe.each(Object.entries(STORES))('%s store', (_name, openStore) => {
     expect(await entries(store, 'x', 'y')).toEqual([]);
   });
 
+  it('a snapshot shows what was there when it was taken, whatever is written or deleted after', async () => {
+    await write(store, {
+      put: [
+        [b('a'), b('1')],
+        [b('c'), b('3')],
+      ],
+    });
+    const snapshot = store.snapshot();
+    await write(
+      store,
+      {
+        put: [
+          [b('a'), b('2')],
+          [b('b'), b('new')],
+        ],
+        del: [b('c')],
+      },
+      true,
+    );
+    expect(['a', 'b', 'c'].map((key) => text(snapshot.get(b(key))))).toEqual(['1', undefined, '3']);
+    expect(['a', 'b', 'c'].map((key) => text(store.get(b(key))))).toEqual(['2', 'new', undefined]);
+    const later = store.snapshot();
+    expect(text(later.get(b('a')))).toBe('2');
+    await snapshot.close();
+    expect(text(later.get(b('b')))).toBe('new');
+    await later.close();
+  });
+
   it('remembers the greatest floor', async () => {
     expect(store.floor).toBe(-1);
     for (const height of [0, 7, 3]) {

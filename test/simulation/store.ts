@@ -2,7 +2,7 @@
  * The simulated key-value store under the real ledger: batches are applied in order after a delay, a batch without
  * `sync` may be taken back by a power cut, and always a whole suffix of them, as a log-structured store loses them.
  */
-import type { KeyValueStore, RangeOptions, WriteBatch } from '../../ledger/store.ts';
+import type { KeyValueStore, RangeOptions, StoreSnapshot, WriteBatch } from '../../ledger/store.ts';
 import type { Rng } from './rng.ts';
 
 type Undo = readonly (readonly [key: string, before: Uint8Array | undefined])[];
@@ -89,6 +89,11 @@ class SimStore implements KeyValueStore {
 
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#disk.values.get(keyText(key));
+  }
+
+  snapshot(): StoreSnapshot {
+    const values = new Map(this.#disk.values);
+    return { get: (key) => values.get(keyText(key)), close: () => Promise.resolve() };
   }
 
   get floor(): number {

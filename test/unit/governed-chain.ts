@@ -113,6 +113,7 @@ export class GovernedChain {
       host: () => this.#host(),
       transport: transport as unknown as Transport,
       clientVersion: 'test',
+      snapshot: () => undefined,
       submit: (raw) => this.submit(raw) as unknown as SubmitResult,
     });
   }

@@ -41,6 +41,7 @@ describe('configuration: parsing', () => {
       pool: { ...DEFAULT_CONFIG.pool, transactionsMax: 5 },
       logLevel: 'debug',
       rebuildStore: true,
+      snapshotAfter: 0,
       passwordFile: 'password',
     };
     expect(parseConfig(value)).toEqual(value);
