@@ -230,7 +230,7 @@ async function assemble(
   const network = new Network(transport);
   const stranded = new Stranded();
   const traces = new TraceLog({ log });
-  const { journal, raws } = PoolJournal.open(dataDir);
+  const { journal, raws } = PoolJournal.open(dataDir, (error) => dieOfDisk(log, error));
   undo.push(() => journal.close());
   const readiness =
     validatorKey &&

@@ -1,5 +1,15 @@
 /** Damage to files, as bad disks and careless hands do it, and the way back. */
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { decodeSegmentHeader } from '../../node/wal/segment.ts';
 import { fillerStart } from '../../node/wal/segment-file.ts';
@@ -10,6 +20,22 @@ export function flipBit(path: string, offset: number): void {
   if (offset < 0 || offset >= bytes.length) throw new Error(`${path} has no byte ${offset}`);
   bytes[offset]! ^= 0x10;
   writeFileSync(path, bytes);
+}
+
+const PAGE = 4096;
+
+/** Zeroes pages of a file in place, as a dying disk does it under a process that has the file open. */
+export function zeroPages(path: string, pages: readonly number[]): void {
+  const file = openSync(path, 'r+');
+  try {
+    const { size } = fstatSync(file);
+    for (const page of pages) {
+      const length = Math.min(PAGE, size - page * PAGE);
+      if (length > 0) writeSync(file, Buffer.alloc(length), 0, length, page * PAGE);
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** A copy of a folder beside it, and a function that puts it back as it was. */

@@ -169,6 +169,11 @@ export class Devnet {
     await this.#gone(pids, indices);
   }
 
+  /** Its process has ended, by itself or not. */
+  isGone(index: number): boolean {
+    return !exists(this.pid(index));
+  }
+
   /** SIGTERM to one validator. */
   async stopNode(index: number): Promise<void> {
     const pid = this.pid(index);

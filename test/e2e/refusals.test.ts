@@ -2,18 +2,15 @@
  * What a node must refuse: a shared folder, wrong keys, another chain, a lost or damaged disk. It says what is wrong in
  * one sentence, signs nothing it must not sign, and never serves a wrong answer; the network goes on without it.
  */
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { transfer, untilFinal } from './accounts.ts';
-import { agreedChain, blocksOf, untilLevel } from './agreement.ts';
+import { agreedChain, untilLevel } from './agreement.ts';
 import { flipBit, keepCopy, newestSegment, writtenBytes } from './damage.ts';
 import { Devnet, Node, type Status, temporaryFolder } from './devnet.ts';
 import { run } from './processes.ts';
-import { report } from './report.ts';
-import type { Rpc } from './rpc.ts';
 import { until } from './until.ts';
 
 let devnet: Devnet;
@@ -229,89 +226,3 @@ test('an old copy of the log: its peers know better, so it follows and signs not
   await until('it takes part', async () => (await devnet.status(follower)).phase === 'running');
   await sendSome(1);
 });
-
-type Truth = {
-  readonly calls: readonly (readonly [string, readonly unknown[]])[];
-  readonly answers: readonly unknown[];
-};
-
-/** Everything worth asking a node about the chain up to a block, with the answers of a good one. */
-async function truthOf(rpc: Rpc): Promise<Truth> {
-  const height = await rpc.blockNumber();
-  const heights = Array.from({ length: height + 1 }, (_, i) => '0x' + i.toString(16));
-  const hashes = (await blocksOf(rpc, 0, height)).flatMap(({ transactions }) => transactions);
-  const newest = heights.at(-1)!;
-  const calls: [string, unknown[]][] = [
-    ...heights.map((at): [string, unknown[]] => ['eth_getBlockByNumber', [at, true]]),
-    ...heights.map((at): [string, unknown[]] => ['eth_getBlockReceipts', [at]]),
-    ...hashes.map((hash): [string, unknown[]] => ['eth_getTransactionByHash', [hash]]),
-    ...hashes.map((hash): [string, unknown[]] => ['eth_getTransactionReceipt', [hash]]),
-    ...devnet.line.accounts.flatMap(({ address }): [string, unknown[]][] => [
-      ['eth_getBalance', [address, newest]],
-      ['eth_getTransactionCount', [address, newest]],
-      ['eth_getBalance', [address, heights[Math.floor(height / 2)]]],
-    ]),
-  ];
-  return { calls, answers: await rpc.batch(calls) };
-}
-
-test('a flipped bit anywhere in the database: the node refuses or answers right, never wrong', async () => {
-  await sendSome(5);
-  await untilLevel(devnet.rpcs);
-  const truth = await truthOf(devnet.rpc(0));
-  expect(truth.answers.filter((answer) => answer === null || answer instanceof Error)).toEqual([]);
-  await devnet.kill(VICTIM);
-  const store = join(devnet.dataDir(VICTIM), 'store');
-  const copy = keepCopy(store);
-  const height = await devnet.rpc(0).blockNumber();
-  const tally = { refused: 0, served: 0, answersRefused: 0, missed: 0 };
-  for (const { path, offset } of placesIn(join(store, 'db'))) {
-    const where = `${path} at ${offset}`;
-    copy.restore();
-    flipBit(path, offset);
-    const node = devnet.launchNode(VICTIM);
-    const refused = await until(
-      'it has refused, or has caught up',
-      async () => node.program.ended !== undefined || ((await node.rpc.blockNumber()) >= height && 'served'),
-      { timeoutMs: 90_000 },
-    );
-    if (refused !== 'served') {
-      expect(node.log, where).toMatch(/(damaged|move the database aside)/);
-      tally.refused++;
-      continue;
-    }
-    tally.served++;
-    const answers = await node.rpc.batch(truth.calls);
-    const missed: string[] = [];
-    const wrong: string[] = [];
-    for (const [i, [method, params]] of truth.calls.entries()) {
-      if (isDeepStrictEqual(answers[i], truth.answers[i])) continue;
-      if (answers[i] instanceof Error) tally.answersRefused++;
-      else if (answers[i] === null && /ByHash|Receipt$/.test(method)) missed.push(where);
-      else wrong.push(`${where}: ${method} ${JSON.stringify(params)} is ${JSON.stringify(answers[i])}`);
-    }
-    expect(wrong).toEqual([]);
-    await devnet.kill(VICTIM);
-    if (missed.length === 0) continue;
-    // An index has no hash of its own, so a lost entry looks like an unknown transaction. Offline it is found.
-    tally.missed++;
-    const { code } = await run(['chain', 'verify', '--data-dir', devnet.dataDir(VICTIM)]);
-    expect([where, code]).toEqual([where, 1]);
-  }
-  report(`flipped bits in the database: ${JSON.stringify(tally)}`);
-  copy.restore();
-  copy.discard();
-  await devnet.restart(VICTIM);
-  await expectGoodAgain();
-});
-
-/** In every file of some size at three places, in the small ones at one. */
-function placesIn(database: string): { readonly path: string; readonly offset: number }[] {
-  return readdirSync(database).flatMap((name) => {
-    const path = join(database, name);
-    const { size } = statSync(path);
-    if (size === 0 || !/^(CURRENT|MANIFEST-.*|.*\.(log|ldb))$/.test(name)) return [];
-    const shares = size > 4096 ? [0.02, 0.5, 0.97] : [0.5];
-    return shares.map((share) => ({ path, offset: Math.floor(size * share) }));
-  });
-}
