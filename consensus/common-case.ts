@@ -24,6 +24,7 @@ import {
   trace,
 } from './core.ts';
 import { greaterCertificate } from './durable.ts';
+import { detect, detectLinks, observe, onInvalid } from './fault-detection.ts';
 import { acceptProof } from './finality.ts';
 import type { Certificate, Proposal, Seal, Vote } from './message.ts';
 import type { RejectReason } from './reject.ts';
@@ -148,12 +149,14 @@ export function onProposal(core: Core, from: number, proposal: Proposal): void {
   }
   const bad = proposalFault(core, proposal);
   if (bad) {
+    observe(core, prepare);
     reject(core, from, 'PROPOSAL', bad);
     accuse(core, [from], `invalid proposal: ${bad}`);
     return;
   }
   if (known !== undefined) {
     trace(core, { name: 'conflict', signer: from, what: `two PREPAREs at ${prepare.view}/${prepare.height}` });
+    detect(core, prepare);
     accuse(core, [from], 'two proposals for one height');
     return;
   }
@@ -162,6 +165,7 @@ export function onProposal(core: Core, from: number, proposal: Proposal): void {
   entry.prepare = prepare;
   entry.parent = core.ports.readBlock(proposal.block)!.parent;
   entry.block = proposal.block;
+  detectLinks(core, prepare.height);
 }
 
 /** Follower: the next proposal in height order is checked and executed, one at a time. */
@@ -221,12 +225,14 @@ export function onVote(core: Core, from: number, vote: Vote): void {
     return;
   }
   if (core.installed && vote.viewCertificate !== core.viewCertificate) {
+    observe(core, vote);
     reject(core, from, vote.kind, 'wrong-certificate');
     return;
   }
   if (core.installed && vote.height <= core.delivered.height && answerFinal(core, from, vote)) return;
   const late = vote.height < core.delivered.height && !core.entries.has(vote.height);
   if (late || vote.height > windowTop(core)) {
+    observe(core, vote);
     reject(core, from, vote.kind, 'outside-window');
     return;
   }
@@ -235,6 +241,7 @@ export function onVote(core: Core, from: number, vote: Vote): void {
   if (known?.hash === vote.hash) return;
   const bad = core.verifier.vote(vote);
   if (bad) {
+    onInvalid(core, vote);
     reject(core, from, vote.kind, bad);
     return;
   }

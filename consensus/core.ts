@@ -8,10 +8,12 @@ import type { EpochConfig } from './config.ts';
 import type { DurableRecord } from './durable.ts';
 import type { Effect, Trace } from './effect.ts';
 import type { PersistToken } from './event.ts';
+import type { EvidenceBook } from './evidence-book.ts';
 import type { Group, Schedule } from './groups.ts';
 import {
   type Certificate,
   compareOrder,
+  type EvidenceKind,
   type Message,
   type NewView,
   type Seal,
@@ -198,6 +200,13 @@ export type Core = {
   readonly learning: Learning;
   /** Newest signed messages by others' keys: what an ASK is answered with. */
   readonly seen: Map<string, SignedMessage>;
+  /** What others' messages are held against. Written by fault detection. */
+  readonly book: EvidenceBook;
+  /** Culprit and kind of every fault proven, and each culprit with what was proven first. Written by fault detection. */
+  readonly convicted: Set<string>;
+  readonly proven: Map<number, EvidenceKind>;
+  /** Peers whose evidence proved nothing, and the tick until which no more of it is looked at; guests are one. */
+  readonly unheard: Map<number, number>;
 
   // For the view.
   view: View;

@@ -3,10 +3,10 @@
  * durable: that is the whole durability contract. `execute`, `cut` and `trace` promise nothing to anybody and need not
  * wait.
  */
-import type { Bytes, Hash, Height } from '../primitives/ids.ts';
+import type { Bytes, Hash, Height, View } from '../primitives/ids.ts';
 import type { DurableRecord } from './durable.ts';
 import type { PersistToken } from './event.ts';
-import type { Certificate, Message } from './message.ts';
+import type { Certificate, Evidence, EvidenceKind, Message } from './message.ts';
 
 export type Effect =
   /** Append to the log; `sync: false` may ride with the next synced write. The token comes back as `persisted`. */
@@ -43,6 +43,8 @@ export type Effect =
    * `live`: it took part until now, so that it may go on in the next epoch without asking about its own past.
    */
   | { readonly kind: 'ended'; readonly closing: Certificate; readonly live: boolean }
+  /** A fault is proven, by messages seen here or by evidence from a peer, for the first time: to be kept. */
+  | { readonly kind: 'evidence'; readonly evidence: Evidence; readonly view: View; readonly what: string }
   | { readonly kind: 'trace'; readonly trace: Trace };
 
 /** What the node makes logs and metrics of, and tests make transcripts of. */
@@ -58,5 +60,13 @@ export type Trace =
   | { readonly name: 'final'; readonly view: number; readonly height: Height; readonly hash: Hash }
   | { readonly name: 'epoch-ended'; readonly epoch: number; readonly height: Height; readonly hash: Hash }
   | { readonly name: 'fetching'; readonly from: Height; readonly to: Height; readonly peer: number }
+  | {
+      readonly name: 'proven';
+      readonly signer: number;
+      readonly kind: EvidenceKind;
+      readonly epoch: number;
+      readonly view: number;
+      readonly what: string;
+    }
   | { readonly name: 'conflict'; readonly signer: number; readonly what: string }
   | { readonly name: 'rejected'; readonly from: number; readonly message: string; readonly reason: string };

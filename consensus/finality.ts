@@ -19,6 +19,7 @@ import {
   trace,
 } from './core.ts';
 import { greaterCertificate, laterProof } from './durable.ts';
+import { detectCertificate, observeProof } from './fault-detection.ts';
 import type { Certificate, Finality } from './message.ts';
 
 /** Takes a proof already verified or made here. */
@@ -134,11 +135,15 @@ function replicateLazily(core: Core, path: readonly Link[], proof: Certificate):
 
 export function onFinality(core: Core, from: number, message: Finality): void {
   const { proof } = message;
-  if (core.final !== undefined && laterProof(core.final, proof) !== proof) return;
+  if (core.final !== undefined && laterProof(core.final, proof) !== proof) {
+    observeProof(core, proof);
+    return;
+  }
   const bad = proof.kind === 'FP' ? core.verifier.certificate(proof) : 'bad-certificate';
   if (bad) {
     reject(core, from, 'FINALITY', bad);
     return;
   }
+  detectCertificate(core, proof);
   acceptProof(core, proof);
 }

@@ -6,6 +6,7 @@
  */
 import type { Hash, Height } from '../primitives/ids.ts';
 import { type Core, execute, halt, isOver, type Learnt, type Link, type Pending, reject, send, trace } from './core.ts';
+import { detectCertificate, observeProof } from './fault-detection.ts';
 import { acceptProof, onDelivered } from './finality.ts';
 import type { Blocks, Certificate, Final, StartEpoch } from './message.ts';
 
@@ -115,6 +116,7 @@ export function onBlocks(core: Core, from: number, message: Blocks): void {
       learning.avoid.set(from, core.now + 40 * core.timeouts.delta);
       return;
     }
+    if (proof !== undefined) detectCertificate(core, proof);
     blocks.push({ ...id, block, proof });
   }
   const newest = learnAll(core, blocks);
@@ -161,12 +163,16 @@ export function onFinal(core: Core, from: number, message: Final | StartEpoch): 
     reject(core, from, message.kind, 'bad-block');
     return;
   }
-  if (proof.height <= core.delivered.height) return;
+  if (proof.height <= core.delivered.height) {
+    observeProof(core, proof);
+    return;
+  }
   const bad = proof.kind === 'FP' ? core.verifier.certificate(proof) : 'bad-certificate';
   if (bad) {
     reject(core, from, message.kind, bad);
     return;
   }
+  detectCertificate(core, proof);
   learn(core, { ...id, block, proof, proven: true });
   acceptProof(core, proof);
 }

@@ -9,6 +9,7 @@
 import type { Bytes } from '../primitives/ids.ts';
 import { RlpError, type RlpInput, rlpEncode } from '../primitives/rlp.ts';
 import { certificateItem, optionalCertificateItem, readProof, readVote, voteItem } from './certificate-codec.ts';
+import { evidenceItem, readEvidence } from './evidence-codec.ts';
 import type { Message } from './message.ts';
 import { readSigned, readSignedFields, readSuspect, signedItem, suspectItem } from './view-change-codec.ts';
 import { MESSAGE_NUMBERS, type WireBounds, wireBounds } from './wire-numbers.ts';
@@ -52,6 +53,8 @@ function messageItem(message: Message): RlpInput {
       return [number, message.epoch, message.nonce];
     case 'ANSWER':
       return [number, message.nonce, message.held.map(signedItem)];
+    case 'EVIDENCE':
+      return [number, evidenceItem(message.evidence)];
     default:
       return signedItem(message);
   }
@@ -119,6 +122,8 @@ function readFields(reader: WireReader, bounds: WireBounds, kind: Message['kind'
         nonce: reader.number('nonce'),
         held: reader.items('held', bounds.held, () => readSigned(reader, bounds)),
       };
+    case 'EVIDENCE':
+      return { kind, evidence: readEvidence(reader, bounds) };
     default:
       return readSignedFields(reader, bounds, kind);
   }

@@ -135,6 +135,46 @@ export type Answer = { readonly kind: 'ANSWER'; readonly nonce: number; readonly
 
 export type SignedMessage = Vote | Suspect | ViewChange | VcFinal | NewView;
 
+/** On the wire and on the chain a kind is its place in this list: new ones go to the end. */
+export const EVIDENCE_KINDS = [
+  'equivocation',
+  'double-commit',
+  'fork',
+  'prepare-log-loss',
+  'commit-log-loss',
+  'bad-new-view',
+  'two-faced',
+  'bad-message',
+  'bad-block',
+] as const;
+
+export type EvidenceKind = (typeof EVIDENCE_KINDS)[number];
+
+/**
+ * Messages signed by one validator that no correct one would ever sign, so put together that anybody with the epoch's
+ * configuration can judge them (consensus.md section 6).
+ */
+export type Evidence = {
+  readonly kind: EvidenceKind;
+  readonly epoch: Epoch;
+  /** Index in the epoch's validator list. */
+  readonly culprit: number;
+  /** In the order in which the judge of this kind wants them (evidence-judge.ts). */
+  readonly messages: readonly SignedMessage[];
+  /** Headers that link what was signed, from the upper block down. */
+  readonly headers: readonly Bytes[];
+  /** The block that does not follow from its parent. */
+  readonly block: Bytes | undefined;
+};
+
+/** One proof of a kind is enough for each culprit. */
+export function convictionKey({ culprit, kind }: Pick<Evidence, 'culprit' | 'kind'>): string {
+  return `${culprit}/${kind}`;
+}
+
+/** A proven fault, for everybody to judge and keep (consensus.md section 6). */
+export type EvidenceMessage = { readonly kind: 'EVIDENCE'; readonly evidence: Evidence };
+
 export type Message =
   | SignedMessage
   | Proposal
@@ -148,7 +188,8 @@ export type Message =
   | EpochStarted
   | Finality
   | Ask
-  | Answer;
+  | Answer
+  | EvidenceMessage;
 
 /** The epoch a message speaks in; undefined for those that may be of any. */
 export function epochOf(message: Message): Epoch | undefined {
@@ -161,6 +202,8 @@ export function epochOf(message: Message): Epoch | undefined {
     case 'FINALITY':
     case 'START-EPOCH':
       return message.proof.epoch;
+    case 'EVIDENCE':
+      return message.evidence.epoch;
     case 'FETCH-FINAL':
     case 'FETCH-BODIES':
     case 'BLOCKS':

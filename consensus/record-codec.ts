@@ -43,6 +43,9 @@ const UNBOUNDED: WireBounds = {
   blocks: Number.POSITIVE_INFINITY,
   blockBytes: Number.POSITIVE_INFINITY,
   held: Number.POSITIVE_INFINITY,
+  evidenceMessages: Number.POSITIVE_INFINITY,
+  evidenceHeaders: Number.POSITIVE_INFINITY,
+  headerBytes: Number.POSITIVE_INFINITY,
   tick: Number.POSITIVE_INFINITY,
 };
 

@@ -16,6 +16,7 @@ export type RejectReason =
   | 'bad-head'
   | 'bad-lock'
   | 'too-few-senders'
+  | 'bad-evidence'
   | 'bad-target'
   | 'bad-accused'
   | 'duplicate'

@@ -20,9 +20,10 @@ import {
 import { type Core, isOver, type Phase, reject } from './core.ts';
 import type { Effect } from './effect.ts';
 import type { Event, PersistToken } from './event.ts';
+import { accuseProven, observe, onEvidence } from './fault-detection.ts';
 import { deliverReady, onFinality } from './finality.ts';
 import { askIfBehind, learnNext, onBlocks, onFinal, onLearntRefused } from './learning.ts';
-import type { Message, SignedMessage } from './message.ts';
+import type { EvidenceKind, Message, SignedMessage } from './message.ts';
 import { heartbeat, onHeartbeat, resend } from './resend.ts';
 import { type ReplicaOptions, restoreCore } from './restore.ts';
 import { onAnswer, onAsk, onReached, startupDone } from './startup.ts';
@@ -56,8 +57,12 @@ export type ReplicaStatus = {
   readonly head: { readonly view: number; readonly height: number; readonly hash: Hash };
   readonly peers: ReadonlyMap<number, PeerStatus>;
   readonly suspicionMs: number;
+  /** Validators with a proven fault in this epoch. */
+  readonly proven: ReadonlyMap<number, EvidenceKind>;
 };
 
+/** What one that signs nothing more still takes. */
+const STILL_HEARD: ReadonlySet<Message['kind']> = new Set(['ASK', 'EVIDENCE']);
 /** Peers of other epochs whose word about final blocks is kept. */
 const GUESTS_MAX = 64;
 
@@ -77,7 +82,7 @@ export class Replica {
   step(event: Event): Effect[] {
     const core = this.#core;
     // One that has stopped signing still says what it saw others sign.
-    const answers = event.kind === 'tick' || (event.kind === 'message' && event.message.kind === 'ASK');
+    const answers = event.kind === 'tick' || (event.kind === 'message' && STILL_HEARD.has(event.message.kind));
     if (!isOver(core) || answers) this.#handle(event);
     this.#settle();
     return this.#take();
@@ -104,6 +109,7 @@ export class Replica {
         return new Map(known);
       },
       suspicionMs: this.#core.timeouts.suspicion,
+      proven: this.#core.proven,
     };
   }
 
@@ -215,11 +221,12 @@ export class Replica {
     else if (core.guests.has(from) || core.guests.size < GUESTS_MAX) core.guests.set(from, final);
   }
 
-  /** Who is no validator of this epoch has blocks to give at most, those asked for or proven. */
+  /** Who is no validator of this epoch has blocks to give at most, those asked for or proven, and evidence. */
   #onGuest(from: number, message: Message): void {
     const core = this.#core;
     if (message.kind === 'FINAL' || message.kind === 'START-EPOCH') onFinal(core, from, message);
     else if (message.kind === 'BLOCKS' && message.nonce !== 0) onBlocks(core, from, message);
+    else if (message.kind === 'EVIDENCE') onEvidence(core, from, message);
   }
 
   /** A message of this epoch, whose view decides whether it is late, early or now. */
@@ -242,6 +249,9 @@ export class Replica {
         return;
       case 'ANSWER':
         onAnswer(core, from, message);
+        return;
+      case 'EVIDENCE':
+        onEvidence(core, from, message);
         return;
       case 'FETCH-FINAL':
       case 'FETCH-BODIES':
@@ -284,9 +294,13 @@ export class Replica {
   /** Messages of a lower view are answered with the chain; those of a higher one wait for it: they are sent again. */
   #inView(from: number, message: SignedMessage): boolean {
     const core = this.#core;
-    if (core.phase !== 'running' || message.epoch !== core.config.epoch) return false;
+    if (core.phase !== 'running' || message.epoch !== core.config.epoch) {
+      observe(core, message);
+      return false;
+    }
     if (message.view < core.view) {
       answerWithChain(core, from, message.view);
+      observe(core, message);
       return false;
     }
     if (message.view > core.view) {
@@ -302,6 +316,7 @@ export class Replica {
     const core = this.#core;
     const pinned = core.pins.get(message.signer);
     if (pinned === undefined || pinned === message.incarnation) return true;
+    observe(core, message);
     reject(core, from, message.kind, 'foreign-incarnation');
     return false;
   }
@@ -332,6 +347,7 @@ export class Replica {
     let before: number;
     do {
       before = core.out.length;
+      accuseProven(core);
       if (core.phase === 'running') actOnAccusation(core);
       advanceViewChange(core);
       executeVoted(core);

@@ -6,10 +6,12 @@
 import type { EpochConfig } from './config.ts';
 import { type Core, type Entry, entryAt, execute, freshViewChange, type Learnt, type Link, type Peer } from './core.ts';
 import type { Durable, DurableEntry } from './durable.ts';
+import { EvidenceBook } from './evidence-book.ts';
 import { makeSchedule } from './groups.ts';
 import type { Certificate, Vote } from './message.ts';
+import { convictionKey, type Evidence } from './message.ts';
 import type { Ports } from './ports.ts';
-import { votesOf } from './startup.ts';
+import { votesOf } from './statement.ts';
 import { Timeouts } from './timeouts.ts';
 import { Verifier } from './verify.ts';
 import { unionKey } from './view-change.ts';
@@ -35,6 +37,8 @@ export type ReplicaOptions = {
   readonly logClean: boolean;
   /** It took part in the epoch before until its end, in this very life: it need not ask what it signed in this one. */
   readonly live?: boolean;
+  /** Whose faults in this epoch were proven before. */
+  readonly proven?: readonly Pick<Evidence, 'culprit' | 'kind'>[];
   /** Random number that tells this start's questions from an earlier one's. */
   readonly nonce: number;
 };
@@ -110,7 +114,7 @@ function restoreView(core: Core, durable: Durable): void {
 }
 
 export function restoreCore(options: ReplicaOptions): Core {
-  const { config, ports, self, incarnation, durable, delivered, logClean, live, nonce, last } = options;
+  const { config, ports, self, incarnation, durable, delivered, logClean, live, nonce, last, proven = [] } = options;
   const schedule = makeSchedule(config.validators.length);
   const others = config.validators.map((_, index) => index).filter((index) => index !== self);
   // A log without any signature is a new key's, or a lost one's begun again: not even a clean end says which.
@@ -147,6 +151,10 @@ export function restoreCore(options: ReplicaOptions): Core {
     executing: new Map(),
     learning: { pending: new Map(), asked: undefined, nonce: 1, behindSince: undefined, avoid: new Map() },
     seen: new Map(),
+    book: new EvidenceBook(),
+    convicted: new Set(proven.map(convictionKey)),
+    unheard: new Map(),
+    proven: new Map(proven.map(({ culprit, kind }) => [culprit, kind])),
     view: durable.view,
     group: schedule.groupOf(durable.view),
     viewCertificate: '',

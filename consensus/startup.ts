@@ -7,18 +7,9 @@
  */
 import { toHex } from '../primitives/bytes.ts';
 import { type Core, persist, send, trace } from './core.ts';
-import { type Answer, type Ask, type Certificate, compareOrder, type SignedMessage, type Vote } from './message.ts';
-import { sealType } from './statement.ts';
+import { type Answer, type Ask, compareOrder, type SignedMessage } from './message.ts';
+import { votesOf } from './statement.ts';
 import { positionOf } from './witness.ts';
-
-/** The votes a certificate is made of. */
-export function votesOf(certificate: Certificate): Vote[] {
-  const { kind, epoch, view, viewCertificate, height, hash, seals } = certificate;
-  return seals.map((seal, place) => {
-    const type = sealType(kind, place, seals.length);
-    return { kind: type, epoch, view, viewCertificate, height, hash, ...seal };
-  });
-}
 
 /** Everything newest held here that the asker's key signed. Certificates and the chain count as well as messages. */
 function heldOf(core: Core, signer: number): SignedMessage[] {
@@ -41,26 +32,9 @@ export function onAsk(core: Core, from: number, message: Ask): void {
   send(core, [from], { kind: 'ANSWER', nonce: message.nonce, held: heldOf(core, from) });
 }
 
-function verified(core: Core, message: SignedMessage): boolean {
-  switch (message.kind) {
-    case 'PREPARE':
-    case 'COMMIT':
-    case 'COMMITTED':
-      return core.verifier.vote(message) === undefined;
-    case 'SUSPECT':
-      return core.verifier.suspect(message) === undefined;
-    case 'VIEW-CHANGE':
-      return core.verifier.viewChange(message) === undefined;
-    case 'VC-FINAL':
-      return core.verifier.vcFinal(message) === undefined;
-    case 'NEW-VIEW':
-      return core.verifier.newView(message) === undefined;
-  }
-}
-
 /** A signature of this key that the log does not know of: above its mark, or from another life of the log. */
 function forgotten(core: Core, message: SignedMessage): boolean {
-  if (message.signer !== core.self || !verified(core, message)) return false;
+  if (message.signer !== core.self || core.verifier.message(message) !== undefined) return false;
   const mark = core.marks.get(message.kind);
   if (message.incarnation !== core.incarnation) return true;
   return mark === undefined || compareOrder(positionOf(message), mark) > 0;

@@ -140,3 +140,12 @@ export function sealType(kind: Certificate['kind'], place: number, groupSize: nu
   if (kind === 'QC') return place === 0 ? 'PREPARE' : 'COMMIT';
   return groupSize === 2 && place === 1 ? 'COMMIT' : 'COMMITTED';
 }
+
+/** The votes a certificate is made of. */
+export function votesOf(certificate: Certificate): Vote[] {
+  const { kind, epoch, view, viewCertificate, height, hash, seals } = certificate;
+  return seals.map((seal, place) => {
+    const type = sealType(kind, place, seals.length);
+    return { kind: type, epoch, view, viewCertificate, height, hash, ...seal };
+  });
+}

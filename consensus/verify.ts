@@ -39,10 +39,29 @@ export class Verifier {
     return true;
   }
 
-  #signed(message: SignedMessage): RejectReason | undefined {
+  /** Whoever the message names signed it, in this epoch; what it says is not looked at. */
+  signature(message: SignedMessage): RejectReason | undefined {
     if (message.epoch !== this.#config.epoch) return 'other-epoch';
     const digest = statementDigest(this.#config, message as Statement);
     return this.#sealed(digest, message) ? undefined : 'bad-signature';
+  }
+
+  /** Any signed message, by its own rules. */
+  message(message: SignedMessage): RejectReason | undefined {
+    switch (message.kind) {
+      case 'PREPARE':
+      case 'COMMIT':
+      case 'COMMITTED':
+        return this.vote(message);
+      case 'SUSPECT':
+        return this.suspect(message);
+      case 'VIEW-CHANGE':
+        return this.viewChange(message);
+      case 'VC-FINAL':
+        return this.vcFinal(message);
+      case 'NEW-VIEW':
+        return this.newView(message);
+    }
   }
 
   /** PREPARE from the view's primary, COMMIT from a follower, COMMITTED from any active. */
@@ -53,7 +72,7 @@ export class Verifier {
     if (vote.kind === 'PREPARE' && place !== 0) return 'not-primary';
     if (vote.kind === 'COMMIT' && place === 0) return 'not-in-group';
     if ((vote.view === 0) !== (vote.viewCertificate === '')) return 'wrong-certificate';
-    return this.#signed(vote);
+    return this.signature(vote);
   }
 
   /** All t+1 members of the view's group, in group order, over one block. */
@@ -84,7 +103,7 @@ export class Verifier {
     for (const accused of suspect.accused) {
       if (accused === suspect.signer || !group.includes(accused)) return 'bad-accused';
     }
-    return this.#signed(suspect);
+    return this.signature(suspect);
   }
 
   viewChange(message: ViewChange): RejectReason | undefined {
@@ -108,7 +127,7 @@ export class Verifier {
         if (this.vote(commit) !== undefined) return 'bad-lock';
       }
     }
-    return this.#signed(message);
+    return this.signature(message);
   }
 
   /** At least n-t valid VIEW-CHANGEs of distinct senders for the same view. */
@@ -122,7 +141,7 @@ export class Verifier {
       const bad = this.viewChange(change);
       if (bad) return bad;
     }
-    return this.#signed(message);
+    return this.signature(message);
   }
 
   newView(message: NewView): RejectReason | undefined {
@@ -139,7 +158,7 @@ export class Verifier {
     if (prepare.kind !== 'PREPARE' || prepare.view !== message.view) return 'bad-head';
     if (prepare.height !== height || prepare.hash !== hash) return 'bad-head';
     if (prepare.viewCertificate !== this.openedBy(message)) return 'wrong-certificate';
-    return this.vote(prepare) ?? this.#signed(message);
+    return this.vote(prepare) ?? this.signature(message);
   }
 
   /** The view certificate a NEW-VIEW's PREPARE must carry. */

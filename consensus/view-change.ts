@@ -29,6 +29,7 @@ import {
   trace,
 } from './core.ts';
 import { greaterCertificate, laterProof } from './durable.ts';
+import { detect, observe, onInvalid } from './fault-detection.ts';
 import { acceptProof } from './finality.ts';
 import {
   type Certificate,
@@ -125,11 +126,15 @@ function keepViewChange(core: Core, message: ViewChange, direct: boolean): void 
 }
 
 export function onViewChange(core: Core, from: number, message: ViewChange): void {
-  if (!isActive(core) || core.installed || message.signer !== from) return;
+  if (!isActive(core) || core.installed) {
+    observe(core, message);
+    return;
+  }
   const known = core.vc.direct.get(from);
   if (known !== undefined && toHex(known.signature) === toHex(message.signature)) return;
   const bad = core.verifier.viewChange(message);
   if (bad) {
+    onInvalid(core, message);
     reject(core, from, 'VIEW-CHANGE', bad);
     return;
   }
@@ -150,6 +155,7 @@ function onShownVcFinal(core: Core, from: number, message: VcFinal): void {
     return;
   }
   trace(core, { name: 'conflict', signer, what: `two VC-FINALs for ${message.view}` });
+  detect(core, message);
   accuse(core, [signer], 'two VC-FINALs');
 }
 
@@ -158,8 +164,9 @@ export function onVcFinal(core: Core, from: number, message: VcFinal): void {
     if (isPrimary(core)) onShownVcFinal(core, from, message);
     return;
   }
-  if (!isActive(core) || core.installed) return;
   const known = core.vc.vcFinals.get(from);
+  if (!isActive(core) || core.installed || known !== undefined) observe(core, message);
+  if (!isActive(core) || core.installed) return;
   if (known !== undefined) {
     if (toHex(known.signature) !== toHex(message.signature)) {
       trace(core, { name: 'conflict', signer: from, what: `two VC-FINALs for ${message.view}` });
@@ -168,6 +175,7 @@ export function onVcFinal(core: Core, from: number, message: VcFinal): void {
   }
   const bad = core.verifier.vcFinal(message);
   if (bad) {
+    onInvalid(core, message);
     reject(core, from, 'VC-FINAL', bad);
     accuse(core, [from], `invalid VC-FINAL: ${bad}`);
     return;
@@ -178,9 +186,13 @@ export function onVcFinal(core: Core, from: number, message: VcFinal): void {
 }
 
 export function onNewView(core: Core, from: number, message: NewView): void {
-  if (!isActive(core) || from !== core.group[0] || core.installed || core.vc.newView !== undefined) return;
+  if (!isActive(core) || from !== core.group[0] || core.installed || core.vc.newView !== undefined) {
+    observe(core, message);
+    return;
+  }
   const bad = core.verifier.newView(message);
   if (bad) {
+    onInvalid(core, message);
     reject(core, from, 'NEW-VIEW', bad);
     accuse(core, [from], `invalid NEW-VIEW: ${bad}`);
     return;

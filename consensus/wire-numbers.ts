@@ -26,6 +26,7 @@ export const MESSAGE_NUMBERS = {
   ANSWER: 17,
   'START-EPOCH': 18,
   'EPOCH-STARTED': 19,
+  EVIDENCE: 20,
 } as const satisfies Readonly<Record<Message['kind'], number>>;
 
 /** First field of every certificate; the same numbers are part of what VIEW-CHANGE and NEW-VIEW sign (statement.ts). */
@@ -69,6 +70,10 @@ export type WireBounds = {
   readonly blockBytes: number;
   /** Signed messages in one ANSWER. */
   readonly held: number;
+  /** Signed messages and headers in one piece of evidence, and the size of a header. */
+  readonly evidenceMessages: number;
+  readonly evidenceHeaders: number;
+  readonly headerBytes: number;
   /** Ticks of a peer's clock are below this: with the time one was held added, the echo is still a safe integer. */
   readonly tick: number;
 };
@@ -86,6 +91,9 @@ export const WIRE_LIMITS: WireBounds = {
   blocks: 256,
   blockBytes: 8 * 1024 * 1024,
   held: 100,
+  evidenceMessages: 3,
+  evidenceHeaders: 128,
+  headerBytes: 1024,
   tick: 2 ** 52,
 };
 

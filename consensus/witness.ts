@@ -4,6 +4,7 @@
  */
 import type { Height, View } from '../primitives/ids.ts';
 import { type Core, persistLater } from './core.ts';
+import { detect } from './fault-detection.ts';
 import { compareOrder, type SignedMessage } from './message.ts';
 
 /** Where in the epoch a message was signed; height 0 for those about a view as a whole. */
@@ -21,4 +22,5 @@ export function witness(core: Core, message: SignedMessage): void {
   const key = `${signer}/${message.kind}`;
   const known = core.seen.get(key);
   if (known === undefined || compareOrder(positionOf(message), positionOf(known)) > 0) core.seen.set(key, message);
+  detect(core, message);
 }

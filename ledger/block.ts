@@ -213,13 +213,17 @@ export function decodeBlock(bytes: Bytes, resolve: (raw: Bytes) => TransactionRe
 
 export type BlockId = { readonly hash: Hash; readonly parentHash: Hash; readonly height: Height };
 
+/** The encoded header in the wire form; undefined when the bytes are no block. Never throws. */
+export function headerBytes(bytes: Bytes): Bytes | undefined {
+  const at = headerEnd(bytes);
+  return typeof at === 'string' ? undefined : bytes.subarray(at.start, at.end);
+}
+
 /** The header alone, without touching the transactions; undefined when the bytes are no block. Never throws. */
 export function readBlockHeader(bytes: Bytes): { readonly header: Header; readonly hash: Hash } | undefined {
-  const at = headerEnd(bytes);
-  if (typeof at === 'string') return undefined;
-  const encoded = bytes.subarray(at.start, at.end);
-  const header = decodeHeader(encoded);
-  return header === undefined ? undefined : { header, hash: keccakHash(encoded) };
+  const encoded = headerBytes(bytes);
+  const header = encoded && decodeHeader(encoded);
+  return header === undefined || encoded === undefined ? undefined : { header, hash: keccakHash(encoded) };
 }
 
 /** The header's hash, parent and number; undefined when the bytes are no block. Never throws. */

@@ -11,8 +11,18 @@ import type { Transaction } from '../ledger/transaction.ts';
 import type { Transport } from '../p2p/transport.ts';
 import { EMPTY } from '../primitives/bytes.ts';
 import { assert } from '../primitives/errors.ts';
-import { type Address, type Bytes, GOVERNANCE_ADDRESS, type Hash, type Height, ZERO_HASH } from '../primitives/ids.ts';
+import {
+  type Address,
+  type Bytes,
+  type Epoch,
+  GOVERNANCE_ADDRESS,
+  type Hash,
+  type Height,
+  ZERO_HASH,
+} from '../primitives/ids.ts';
 import { epochView } from './epoch-view.ts';
+import type { EvidenceShelf } from './evidence-shelf.ts';
+import { evidenceDetail, evidenceList } from './evidence-view.ts';
 import { finalityView } from './finality-view.ts';
 import { GovernanceDesk } from './governance-desk.ts';
 import { readGovernance } from './governance-read.ts';
@@ -35,6 +45,7 @@ import type {
 } from './rpc/backend.ts';
 import { RPC_LIMITS } from './rpc/limits.ts';
 import { type EpochSource, epochMethods } from './rpc/xft-epoch.ts';
+import { type EvidenceReads, evidenceMethods } from './rpc/xft-evidence.ts';
 import { governanceMethods } from './rpc/xft-governance.ts';
 import type { SyncProgress } from './state-sync/state-sync.ts';
 import { nodeStatus } from './status.ts';
@@ -46,6 +57,7 @@ export type BackendOptions = {
   readonly statements?: readonly RecoveryStatement[];
   readonly pool: Pool;
   readonly host: () => Host;
+  readonly evidence: EvidenceShelf;
   readonly transport: Transport;
   readonly clientVersion: string;
   readonly submit: (raw: Bytes) => SubmitResult;
@@ -85,9 +97,22 @@ export class NodeBackend implements Backend {
     const followed = (nodeKey: string) => options.host().followers.finalOf(nodeKey);
     const chainId = genesis.chainId;
     this.#desk = new GovernanceDesk({ chainId, ledger, status, transport, followed, now: () => Date.now() });
+    const epochs = this.#epochs();
     this.extensions = new Map(
-      Object.entries({ ...epochMethods(this.#epochs(), RPC_LIMITS), ...governanceMethods(this.#desk) }),
+      Object.entries({
+        ...epochMethods(epochs, RPC_LIMITS),
+        ...governanceMethods(this.#desk),
+        ...evidenceMethods(this.#evidence(epochs)),
+      }),
     );
+  }
+
+  #evidence(epochs: EpochSource): EvidenceReads {
+    const { ledger, evidence: shelf } = this.#options;
+    const { genesisHash } = ledger;
+    const epochInfo = (epoch: Epoch) => ledger.epochInfo(epoch);
+    const source = { chainId: this.chainId, genesisHash, shelf, epochInfo, epochView: epochs.epoch };
+    return { list: () => evidenceList(source), detail: (id) => evidenceDetail(source, id) };
   }
 
   #epochs(): EpochSource {

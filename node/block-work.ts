@@ -1,17 +1,9 @@
 /** The effects `execute` and `cut`: what the ledger does for the replica, and the event that answers it. */
 import type { Effect } from '../consensus/effect.ts';
 import type { Event } from '../consensus/event.ts';
-import type { BlockId } from '../consensus/ports.ts';
-import { readWholeBlockId } from '../ledger/block-body.ts';
 import type { Transaction } from '../ledger/transaction.ts';
-import type { Address, Bytes } from '../primitives/ids.ts';
+import type { Address } from '../primitives/ids.ts';
 import type { HostOptions } from './host-options.ts';
-
-/** The port of the core: bytes that pass are the block their hash names, body and all. */
-export function readBlock(bytes: Bytes): BlockId | undefined {
-  const id = readWholeBlockId(bytes);
-  return id && { hash: id.hash, parent: id.parentHash, height: id.height };
-}
 
 type Options = Pick<HostOptions, 'ledger' | 'pool' | 'clock' | 'settings'>;
 

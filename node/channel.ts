@@ -8,6 +8,7 @@ const OTHERS: Partial<Record<Message['kind'], Channel>> = {
   BLOCKS: 'sync',
   'FETCH-FINAL': 'sync',
   'FETCH-BODIES': 'sync',
+  EVIDENCE: 'sync',
 };
 
 export function channelOf({ kind }: Message): Channel {

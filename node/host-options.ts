@@ -10,6 +10,7 @@ import type { Channel } from '../p2p/transport.ts';
 import type { Bytes, Epoch } from '../primitives/ids.ts';
 import type { Timing } from '../primitives/timing.ts';
 import type { Chain, Identity } from './epoch-peers.ts';
+import type { EvidenceDesk } from './evidence-desk.ts';
 import type { Readiness } from './readiness.ts';
 
 /** What the host needs of the write-ahead log. */
@@ -58,6 +59,8 @@ export type HostOptions = {
   readonly onTrace: (trace: Trace) => void;
   /** A finality proof as it is delivered. */
   readonly onProof?: (proof: Certificate) => void;
+  /** Where proven faults go, and are judged when they are about epochs that are over. */
+  readonly evidence?: EvidenceDesk;
   /** Says on the chain that this node's validator key is ready, where it has one. */
   readonly readiness?: Pick<Readiness, 'check'>;
   /** An epoch begins here, or is the one this node comes back in; `self` is this node's index in it, or -1. */

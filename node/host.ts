@@ -4,7 +4,7 @@
  * at a time: what an effect causes is queued, never called back into the replica.
  */
 import { encodeCertificate } from '../consensus/certificate-codec.ts';
-import { type EpochConfig, faultThreshold } from '../consensus/config.ts';
+import type { EpochConfig } from '../consensus/config.ts';
 import { type Durable, type DurableRecord, dropBlocks, foldRecord, snapshotRecords } from '../consensus/durable.ts';
 import type { Effect } from '../consensus/effect.ts';
 import type { Event } from '../consensus/event.ts';
@@ -20,7 +20,8 @@ import { EMPTY } from '../primitives/bytes.ts';
 import { assert } from '../primitives/errors.ts';
 import type { Bytes, Epoch, Hash } from '../primitives/ids.ts';
 import { policyTiming } from '../primitives/policy.ts';
-import { BlockWork, readBlock } from './block-work.ts';
+import { BLOCK_PORTS } from './block-ports.ts';
+import { BlockWork } from './block-work.ts';
 import { channelOf } from './channel.ts';
 import { EpochPeers, epochConfig, indexIn } from './epoch-peers.ts';
 import { beginEpoch, restoreLog } from './epoch-start.ts';
@@ -32,6 +33,7 @@ import type { HostOptions, LogState } from './host-options.ts';
 import { LogCutter } from './log-cutter.ts';
 import { OldEpochs } from './old-epochs.ts';
 import { Outbox } from './outbox.ts';
+import { readinessOf } from './readiness-input.ts';
 import { replayFinal } from './replay.ts';
 import { proofAt, serveBodies, serveFinal } from './serve.ts';
 import { type SubmitOutcome, TransactionRelay } from './transaction-relay.ts';
@@ -128,19 +130,20 @@ export class Host {
 
   /** Makes the replica of an epoch from what is durable of it. */
   #enter(info: EpochInfo, durable: Durable, origin: Origin): void {
-    const { chain, identity, signer, incarnation, nonce, ledger, onEpoch } = this.#options;
+    const { chain, identity, signer, incarnation, nonce, ledger, onEpoch, evidence } = this.#options;
     const self = indexIn(info, identity);
     const isPast = this.#ahead !== undefined && this.#ahead !== durable;
     if (this.#ahead === durable) this.#ahead = undefined;
     dropBlocks(durable, origin.delivered.height);
     const { policy } = ledger.governanceAfter(origin.delivered.hash);
     const config = epochConfig(chain, info, policyTiming(policy));
-    const ports = { ...signer, readBlock };
+    const ports = { ...signer, ...BLOCK_PORTS };
     // Below what the log says nothing may be signed, whatever the list of that time says, nor in an epoch given up.
     const recovery = ledger.recoveries.find(({ epoch }) => epoch === info.epoch);
     const active = isPast || recovery !== undefined ? -1 : self;
     const last = recovery && decodeProof(recovery.certificate, info.members.length);
-    const replica = new Replica({ config, ports, self: active, incarnation, durable, nonce, last, ...origin });
+    const proven = evidence?.shelf.ofEpoch(info.epoch) ?? [];
+    const replica = new Replica({ config, ports, self: active, incarnation, durable, nonce, last, proven, ...origin });
     this.#present = { info, config, self: active, peers: new EpochPeers(info), durable, isPast, replica };
     this.#poolState = undefined;
     onEpoch?.(info, active, config.parameters);
@@ -266,7 +269,8 @@ export class Host {
       return;
     }
     const epoch = epochOf(message) ?? config.epoch;
-    if (epoch < config.epoch) this.#onOld(from, epoch, message);
+    if (epoch < config.epoch && message.kind === 'EVIDENCE') this.#options.evidence?.onPast(from, message.evidence);
+    else if (epoch < config.epoch) this.#onOld(from, epoch, message);
     else if (epoch > config.epoch) this.#onLater(from, message);
     else {
       if (epochOf(message) !== undefined) this.#handOver.onStarted(from);
@@ -317,6 +321,8 @@ export class Host {
     const { peers } = this.#here;
     if (!peers.isMember(peer)) return;
     this.#event({ kind: 'connected', peer: peers.number(peer) });
+    for (const evidence of this.#options.evidence?.shelf.ofEpoch(this.#here.config.epoch) ?? [])
+      this.#sendTo([peer], { kind: 'EVIDENCE', evidence });
     this.relay.onConnected(peer);
   }
 
@@ -344,17 +350,7 @@ export class Host {
     const { readiness, ledger } = this.#options;
     if (readiness === undefined) return;
     const { durable, self, info, isPast } = this.#here;
-    const { peers, suspicionMs } = this.status;
-    const heard = [...peers.values()].filter(({ isKnown, sinceHeardMs }) => isKnown && sinceHeardMs <= suspicionMs);
-    // A liar may boast: of t peers it does not count what they say they have.
-    const ahead = heard.filter(({ final }) => final > ledger.head.height).length;
-    readiness.check({
-      governance: ledger.governanceAfter(ledger.head.hash),
-      epoch: info.epoch,
-      head: ledger.head,
-      caughtUp: !isPast && heard.length > ahead && ahead <= faultThreshold(info.members.length),
-      forgot: self >= 0 && durable.forgot && !durable.rolledBack,
-    });
+    readiness.check(readinessOf({ ledger, info, durable, self, isPast, status: this.status }));
   }
 
   #greetObservers(): void {
@@ -422,6 +418,9 @@ export class Host {
         return;
       case 'ended':
         this.#onEnded(effect);
+        return;
+      case 'evidence':
+        this.#options.evidence?.onProven(effect, this.#here.self < 0 ? undefined : this.#options.network);
         return;
     }
   }

@@ -4,6 +4,7 @@ import { faultThreshold } from '../consensus/config.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Pool } from '../ledger/pool.ts';
 import type { Transport } from '../p2p/transport.ts';
+import type { EvidenceDesk } from './evidence-desk.ts';
 import type { Host } from './host.ts';
 import { MetricsRegistry } from './metrics.ts';
 import type { RpcServer } from './rpc/server.ts';
@@ -16,10 +17,11 @@ export type MetricsInput = {
   readonly transport: Transport;
   readonly server: RpcServer;
   readonly traces: TraceLog;
+  readonly evidence: EvidenceDesk;
 };
 
 export function nodeMetrics(input: MetricsInput): MetricsRegistry {
-  const { host, ledger, pool, transport, server, traces } = input;
+  const { host, ledger, pool, transport, server, traces, evidence } = input;
   const metrics = new MetricsRegistry();
   const addressOf = (index: number) => host.epoch.members[index]!.validator;
   let transactions = 0;
@@ -38,6 +40,13 @@ export function nodeMetrics(input: MetricsInput): MetricsRegistry {
   metrics.counterOf('quorate_view_changes', 'Views entered since start', () => traces.viewChanges);
   metrics.counterOf('quorate_suspicions', 'Views this node gave up since start', () => traces.suspicions);
   metrics.counterOf('quorate_conflicts', 'Conflicting signatures seen', () => traces.conflicts);
+  metrics.gauge('quorate_proven_faults', 'Pieces of evidence held', () => evidence.shelf.all().length);
+  metrics.gauge('quorate_proven_fault', 'Each proven fault', () =>
+    evidence.shelf.all().map(({ evidence: { kind, epoch, culprit }, view }) => {
+      const validator = ledger.epochInfo(epoch)?.members[culprit]?.validator ?? '';
+      return { labels: { culprit: validator, kind, epoch: String(epoch), view: String(view) }, value: 1 };
+    }),
+  );
   metrics.counterOf('quorate_messages_rejected', 'Consensus messages refused', () => traces.rejected);
   metrics.gauge('quorate_peer_final', 'Newest final block of each validator, as far as known', () =>
     [...host.status.peers].map(([index, peer]) => ({ labels: { validator: addressOf(index) }, value: peer.final })),

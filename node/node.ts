@@ -27,6 +27,7 @@ import type { Timing } from '../primitives/timing.ts';
 import { NodeBackend } from './backend.ts';
 import { chainOf, chainRules, genesisInput } from './chain.ts';
 import { loadGenesis, type NodeConfig } from './config.ts';
+import { openEvidence } from './evidence-files.ts';
 import { Host } from './host.ts';
 import { acquireLock } from './lock.ts';
 import type { Log } from './log.ts';
@@ -254,6 +255,11 @@ async function assemble(
       },
     });
   const chain = chainOf(genesis, ledger.genesisHash);
+  const evidence = await openEvidence(
+    dataDir,
+    { chain, ledger, recover: recoverAddress, nowMs: () => performance.now() },
+    log,
+  );
   const host = new Host({
     chain,
     identity: { validator: validatorKey?.address, nodeKey: keys.nodeKey },
@@ -278,6 +284,7 @@ async function assemble(
       if (block !== undefined) transport.publish('blocks', encodeMessage({ kind: 'FINAL', block, proof }));
     },
     ...(readiness && { readiness }),
+    evidence,
     onLater: (epoch) => stranded.onLater(epoch, performance.now()),
     onEpoch: (info, self, timing) => {
       announceEpoch(log, info, self, timing);
@@ -297,6 +304,7 @@ async function assemble(
     statements: applied.map(({ statement }) => statement),
     pool,
     host: () => host,
+    evidence: evidence.shelf,
     transport,
     snapshot: () => snapshots.progress,
     clientVersion: `quorate/v${VERSION}/${platform()}-${arch()}/node${process.versions.node}`,
@@ -390,7 +398,7 @@ async function assemble(
     },
   });
   undo.push(() => server.stop());
-  const metrics = nodeMetrics({ host, ledger, pool, transport, server, traces });
+  const metrics = nodeMetrics({ host, ledger, pool, transport, server, traces, evidence });
   const metricsServer = await MetricsServer.start({
     ...config.metrics,
     metrics,

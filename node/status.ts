@@ -35,7 +35,7 @@ export function nodeStatus({ members, self, replica, connected }: StatusInput): 
       role: roleOf(group, index),
       reachable,
       suspectedBy: [],
-      provenFaulty: false,
+      provenFaulty: replica.proven.has(index),
       final: index === self ? final.height : (peer?.final ?? null),
     };
   });
@@ -51,7 +51,7 @@ export function nodeStatus({ members, self, replica, connected }: StatusInput): 
     head: head.height,
     t,
     validators,
-    margin: t - validators.filter(({ reachable }) => !reachable).length,
+    margin: t - validators.filter(({ reachable, provenFaulty }) => !reachable || provenFaulty).length,
     phase,
     installed,
   };

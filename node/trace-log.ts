@@ -80,6 +80,8 @@ export class TraceLog {
       case 'fetching':
         log.debug('fetching blocks', { from: trace.from, to: trace.to, peer: trace.peer });
         return;
+      case 'proven':
+        return; // told when it is kept (evidence-files.ts)
       case 'conflict':
         this.conflicts++;
         log.error('conflicting signatures', { signer: this.#name(trace.signer), what: trace.what });

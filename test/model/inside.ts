@@ -4,6 +4,7 @@
  */
 import { Session } from 'node:inspector';
 import type { Core } from '../../consensus/core.ts';
+import { EvidenceBook } from '../../consensus/evidence-book.ts';
 import type { Replica } from '../../consensus/replica.ts';
 import { copy, eraseTimes } from './canonical.ts';
 
@@ -19,6 +20,8 @@ const FIXED = new Set([
   'others',
   'last',
   'out',
+  // What was seen signed, in memory only: begun anew in every state, or one world would testify in another.
+  'book',
 ]);
 
 const slot = globalThis as unknown as { modelReplica?: Replica | undefined; modelCore?: Core | undefined };
@@ -48,7 +51,7 @@ export function coreOf(replica: Replica): Core {
 }
 
 /** What changes in a core, as a value of its own. */
-export type Snapshot = Omit<Core, 'config' | 'schedule' | 'ports' | 'verifier' | 'timeouts'>;
+export type Snapshot = Omit<Core, 'config' | 'schedule' | 'ports' | 'verifier' | 'timeouts' | 'book'>;
 
 export function save(core: Core): Snapshot {
   const out: Record<string, unknown> = {};
@@ -75,4 +78,5 @@ export function save(core: Core): Snapshot {
 export function load(core: Core, snapshot: Snapshot): void {
   for (const [name, part] of Object.entries(snapshot)) (core as unknown as Record<string, unknown>)[name] = copy(part);
   core.out = [];
+  (core as { book: EvidenceBook }).book = new EvidenceBook();
 }

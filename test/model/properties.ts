@@ -90,8 +90,9 @@ export function misbehaviour(setting: Setting, machine: number, step: Step): str
     ) {
       return `leaves view ${trace.view - 1} because of ${trace.by}, who is none of its actives`;
     }
-    const accused = trace.name === 'conflict' ? setting.orders[local.epoch]![trace.signer]! : undefined;
-    if (trace.name === 'conflict' && setting.correct.includes(accused!)) return `convicts ${accused}: ${trace.what}`;
+    const speaks = trace.name === 'conflict' || trace.name === 'proven';
+    const accused = speaks ? setting.orders[local.epoch]![trace.signer]! : undefined;
+    if (speaks && setting.correct.includes(accused!)) return `convicts ${accused}: ${trace.what}`;
   }
   const signed = ownOf(setting, machine, before);
   for (const message of ownOf(setting, machine, fresh)) {

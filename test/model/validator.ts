@@ -14,7 +14,7 @@ import { type Certificate, epochOf, type Message } from '../../consensus/message
 import { Replica } from '../../consensus/replica.ts';
 import type { Bytes, Hash } from '../../primitives/ids.ts';
 import { keccakHash } from '../../primitives/keccak.ts';
-import { makeBlock, readBlock } from '../unit/consensus/test-block.ts';
+import { BLOCK_PORTS, makeBlock, readBlock } from '../unit/consensus/test-block.ts';
 import { freeze, nameOf } from './canonical.ts';
 import { coreOf, load, type Snapshot, save } from './inside.ts';
 import { DELTA_MS, heightAt, type Setting } from './setting.ts';
@@ -197,7 +197,7 @@ export class Validator {
     const { keys } = this.#setting;
     const replica = new Replica({
       config: this.#setting.config(epoch, root),
-      ports: { sign: (digest) => keys.sign(this.machine, digest), recover: keys.recover, readBlock },
+      ports: { sign: (digest) => keys.sign(this.machine, digest), recover: keys.recover, ...BLOCK_PORTS },
       self: this.#indexIn(epoch),
       incarnation: this.#setting.incarnation(this.machine),
       durable: durable ?? emptyDurable(epoch, this.#indexIn(epoch)),
@@ -264,6 +264,8 @@ export class Validator {
     // Heartbeats only keep time-outs from running out; who starts with a clean log asks, and waits for no answer; a proof
     // comes with its block, or is made of votes.
     if (message.kind === 'HEARTBEAT' || message.kind === 'ASK' || message.kind === 'FINALITY') return;
+    // What is proven to one is, in time, to all; here it would only multiply the states.
+    if (message.kind === 'EVIDENCE') return;
     draft.sent.push({ to, message: freeze(message) });
   }
 
@@ -300,6 +302,7 @@ export class Validator {
         draft.traces.push(effect.trace);
         return;
       case 'tip':
+      case 'evidence':
         return;
     }
   }

@@ -46,8 +46,9 @@ describe('the closing block', () => {
     cluster.runUntil('the follower accuses', () => cluster.nodes[1]!.traced('suspect').length > 0);
     expect(cluster.nodes[1]!.traced('suspect')[0]).toMatchObject({
       accused: [0],
-      reason: 'proposal above the closing block',
+      reason: 'proven faulty: bad-message',
     });
+    expect(cluster.nodes[1]!.evidence).toMatchObject([{ evidence: { kind: 'bad-message', culprit: 0 } }]);
     cluster.crash(0);
     cluster.runUntil('ended', () => [1, 2].every((index) => cluster.nodes[index]!.ended !== undefined));
     expect(cluster.heights().slice(1)).toEqual([BLOCK, BLOCK]);

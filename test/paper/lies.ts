@@ -11,7 +11,7 @@ import type {
   Vote,
   VoteType,
 } from '../../consensus/message.ts';
-import { sealType, vcFinalDigest, viewCertificate } from '../../consensus/statement.ts';
+import { sealType, vcFinalDigest, viewCertificate, votesOf } from '../../consensus/statement.ts';
 import type { Bytes, Hash } from '../../primitives/ids.ts';
 import type { Cluster } from '../unit/consensus/cluster.ts';
 import { readBlock } from '../unit/consensus/test-block.ts';
@@ -53,12 +53,22 @@ export function certificate(cluster: Cluster, kind: Certificate['kind'], at: At)
   return { kind, epoch, view, viewCertificate: opened, height, hash, seals };
 }
 
-export function viewChange(cluster: Cluster, signer: number, view: number, head?: Certificate): ViewChange {
+/** With the votes that a certificate, the head's if no other is given, shows it to have signed. */
+export function viewChange(
+  cluster: Cluster,
+  signer: number,
+  view: number,
+  head?: Certificate,
+  signed: Certificate | undefined = head,
+): ViewChange {
+  const votes = signed === undefined ? [] : votesOf(signed);
+  const own = votes.find((message) => message.signer === signer);
+  const commit = own?.kind === 'COMMIT' ? own : undefined;
   return cluster.seal<ViewChange>(signer, {
     kind: 'VIEW-CHANGE',
     epoch,
     view,
-    lastSigned: undefined,
+    lastSigned: own && { prepare: votes[0]!, commit },
     head,
     final: undefined,
   });

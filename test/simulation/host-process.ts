@@ -2,6 +2,8 @@
 import { encodeMessage } from '../../consensus/message-codec.ts';
 import { Ledger } from '../../ledger/ledger.ts';
 import { Pool } from '../../ledger/pool.ts';
+import { EvidenceDesk } from '../../node/evidence-desk.ts';
+import { EvidenceShelf } from '../../node/evidence-shelf.ts';
 import { Host } from '../../node/host.ts';
 import { Readiness } from '../../node/readiness.ts';
 import { hexBytes } from '../../primitives/bytes.ts';
@@ -106,7 +108,7 @@ const open: OpenProcess = async (env) => {
     settings: env.settings,
     nonce: env.nonce,
     onTrace: (trace) => {
-      const machine = trace.name === 'conflict' ? numberOfMember(trace.signer) : undefined;
+      const machine = trace.name === 'conflict' || trace.name === 'proven' ? numberOfMember(trace.signer) : undefined;
       const block = trace.name === 'certified' ? trace.hash : undefined;
       env.log(trace.name, traceText(trace, numberOfMember), { machine, block });
     },
@@ -117,6 +119,10 @@ const open: OpenProcess = async (env) => {
       for (const number of numberOf.values()) env.send(number, 'gossip', payload);
     },
     ...(readiness && { readiness }),
+    evidence: new EvidenceDesk(
+      { chain: env.chain, ledger, recover: env.recover, nowMs: () => env.clock.monotonicMs() },
+      new EvidenceShelf(() => undefined),
+    ),
     onEpoch: ({ epoch, members }, self) => {
       if (epoch > 0)
         env.log(

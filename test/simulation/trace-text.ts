@@ -28,6 +28,8 @@ export function traceText(trace: Trace, machineOf: (index: number) => number | u
       return `ends epoch ${trace.epoch} with block ${trace.height} ${shortHash(trace.hash)}`;
     case 'fetching':
       return `fetches ${trace.from}..${trace.to} from ${named(trace.peer)}`;
+    case 'proven':
+      return `has proven ${trace.kind} of ${named(trace.signer)} in view ${trace.view}`;
     case 'conflict':
       return `says ${named(trace.signer)} lies: ${trace.what}`;
     case 'rejected':

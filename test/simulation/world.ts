@@ -40,7 +40,7 @@ export type Setting = {
 };
 
 /** Traces that no run without a lying replica may ever show. */
-const NEVER = new Set(['amnesia', 'halted', 'conflict']);
+const NEVER = new Set(['amnesia', 'halted', 'conflict', 'proven']);
 const ANY_EPOCH = { validators: WIRE_LIMITS.validators };
 
 export class World {

@@ -18,6 +18,7 @@ import { decodeTransaction } from '../../ledger/transaction.ts';
 import { NodeBackend } from '../../node/backend.ts';
 import { chainOf, chainRules, genesisInput } from '../../node/chain.ts';
 import { epochConfig } from '../../node/epoch-peers.ts';
+import { EvidenceShelf } from '../../node/evidence-shelf.ts';
 import { Followers } from '../../node/followers.ts';
 import type { Host } from '../../node/host.ts';
 import type { SubmitResult } from '../../node/rpc/backend.ts';
@@ -110,6 +111,7 @@ export class GovernedChain {
       genesis,
       ledger,
       pool,
+      evidence: new EvidenceShelf(() => undefined),
       host: () => this.#host(),
       transport: transport as unknown as Transport,
       clientVersion: 'test',
@@ -181,6 +183,7 @@ export class GovernedChain {
       head: { view: 0, height, hash },
       peers: new Map(peers),
       suspicionMs: 1000,
+      proven: new Map(),
     };
     // Those in touch are linked.
     for (const { validator, peerId } of this.members) {

@@ -107,6 +107,7 @@ export class SignatureChecker {
       case 'FETCH-BODIES':
       case 'ASK':
       case 'EPOCH-STARTED':
+      case 'EVIDENCE':
         return;
       default:
         this.#signed(message);

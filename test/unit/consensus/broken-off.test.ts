@@ -8,7 +8,7 @@ import { Replica } from '../../../consensus/replica.ts';
 import type { Bytes } from '../../../primitives/ids.ts';
 import { certificate } from '../../paper/lies.ts';
 import { Cluster, ROOT } from './cluster.ts';
-import { makeBlock, readBlock } from './test-block.ts';
+import { BLOCK_PORTS, makeBlock, readBlock } from './test-block.ts';
 
 const LAST = 3;
 
@@ -35,7 +35,7 @@ class Follower {
   constructor(kind: Certificate['kind']) {
     this.replica = new Replica({
       config: this.cluster.config,
-      ports: { sign: () => new Uint8Array(65), recover: this.cluster.keys.recover, readBlock },
+      ports: { sign: () => new Uint8Array(65), recover: this.cluster.keys.recover, ...BLOCK_PORTS },
       self: -1,
       incarnation: '0x' + '00'.repeat(16),
       durable: emptyDurable(0, -1),

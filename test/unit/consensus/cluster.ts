@@ -21,7 +21,7 @@ import { keccak256, keccakHash } from '../../../primitives/keccak.ts';
 import { membershipHash } from '../../../primitives/membership.ts';
 import { type CheapKeys, cheapKeys } from './cheap-keys.ts';
 import { bytesOf, SentWatch } from './sent-watch.ts';
-import { makeBlock, readBlock } from './test-block.ts';
+import { BLOCK_PORTS, makeBlock, readBlock } from './test-block.ts';
 
 export const ROOT: Hash = keccakHash(utf8('genesis'));
 
@@ -46,6 +46,8 @@ export class Node {
   /** Blocks this life executed, as a ledger holds them; gone with a crash. */
   executed = new Map<Hash, Bytes>();
   readonly traces: Trace[] = [];
+  /** What it holds as proven. */
+  readonly evidence: (Effect & { kind: 'evidence' })[] = [];
   up = true;
   /** How its epoch ended, once it has. */
   ended: (Effect & { kind: 'ended' }) | undefined;
@@ -138,7 +140,7 @@ export class Cluster {
     const { config, keys } = this;
     node.replica = new Replica({
       config,
-      ports: { sign: (digest) => keys.sign(node.index, digest), recover: keys.recover, readBlock },
+      ports: { sign: (digest) => keys.sign(node.index, digest), recover: keys.recover, ...BLOCK_PORTS },
       self: node.index,
       incarnation: this.incarnation(node),
       durable: node.durable,
@@ -231,6 +233,11 @@ export class Cluster {
         return;
       case 'ended':
         node.ended = effect;
+        return;
+      case 'evidence':
+        node.evidence.push(effect);
+        if (!this.liars.has(effect.evidence.culprit))
+          throw new TypeError(`node ${node.index} convicts node ${effect.evidence.culprit}, no liar: ${effect.what}`);
         return;
       case 'tip':
         this.#knows(node, effect.hash, 'tip');

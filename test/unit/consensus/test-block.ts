@@ -17,3 +17,13 @@ export function readBlock(block: Bytes): { hash: Hash; parent: Hash; height: num
     return undefined;
   }
 }
+
+/** Such a block is its own header, and names no validators. */
+export const BLOCK_PORTS = {
+  readBlock,
+  headerOf: (block: Bytes): Bytes => block,
+  readHeader: (header: Bytes) => {
+    const id = readBlock(header);
+    return id && { ...id, members: undefined };
+  },
+} as const;

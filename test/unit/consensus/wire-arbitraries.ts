@@ -12,6 +12,7 @@ import type {
   Vote,
   VoteType,
 } from '../../../consensus/message.ts';
+import { EVIDENCE_KINDS, type Evidence } from '../../../consensus/message.ts';
 import { toHex } from '../../../primitives/bytes.ts';
 
 export const VALIDATORS = 7;
@@ -73,6 +74,15 @@ const signed: fc.Arbitrary<SignedMessage> = fc.oneof(anyVote, suspect, viewChang
 const proof = certificate('FP');
 const block = bytes(300);
 
+export const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
+  kind: fc.constantFrom(...EVIDENCE_KINDS),
+  epoch: number,
+  culprit: fc.nat(VALIDATORS - 1),
+  messages: list(signed, 3),
+  headers: list(bytes(80), 4),
+  block: maybe(fc.uint8Array({ minLength: 1, maxLength: 300 })),
+});
+
 export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   signed,
   fc.record({ kind: fc.constant('PROPOSAL' as const), prepare: vote('PREPARE'), block }),
@@ -100,6 +110,7 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ kind: fc.constant('FINALITY' as const), proof }),
   fc.record({ kind: fc.constant('ASK' as const), epoch: number, nonce: number }),
   fc.record({ kind: fc.constant('ANSWER' as const), nonce: number, held: list(signed, 4) }),
+  fc.record({ kind: fc.constant('EVIDENCE' as const), evidence: anyEvidence }),
 );
 
 export const anyRecord: fc.Arbitrary<DurableRecord> = fc.oneof(

@@ -6,6 +6,7 @@ import type { EpochConfig } from '../../../consensus/config.ts';
 import type { DurableRecord } from '../../../consensus/durable.ts';
 import type {
   Certificate,
+  Evidence,
   Message,
   NewView,
   Seal,
@@ -87,6 +88,16 @@ const newView = seal<NewView>(2, { kind: 'NEW-VIEW', epoch, view: 1, head: oldQc
 const qc: Certificate = { kind: 'QC', ...NOW, seals: [prepare, commit].map(sealOf) };
 const proof: Certificate = { kind: 'FP', ...NOW, seals: [committed, commit].map(sealOf) };
 
+/** The follower of view 0 committed a second block at height 8. */
+const SAMPLE_EVIDENCE: Evidence = {
+  kind: 'double-commit',
+  epoch,
+  culprit: 1,
+  messages: [oldCommit, vote('COMMIT', 1, { ...OLD, hash: keccakHash(utf8('another block 8')) })],
+  headers: [],
+  block: undefined,
+};
+
 /** By kind. Every signed message and every seal in them has a valid signature. */
 export const SAMPLE_MESSAGES: { readonly [K in Message['kind']]: Message & { kind: K } } = {
   PREPARE: prepare as Vote & { kind: 'PREPARE' },
@@ -125,6 +136,7 @@ export const SAMPLE_MESSAGES: { readonly [K in Message['kind']]: Message & { kin
   FINALITY: { kind: 'FINALITY', proof },
   ASK: { kind: 'ASK', epoch, nonce: 3 },
   ANSWER: { kind: 'ANSWER', nonce: 3, held: [committed, suspect] },
+  EVIDENCE: { kind: 'EVIDENCE', evidence: SAMPLE_EVIDENCE },
 };
 
 export const SAMPLE_CERTIFICATES: { readonly [K in Certificate['kind']]: Certificate } = { QC: qc, FP: proof };
