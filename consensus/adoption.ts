@@ -41,7 +41,7 @@ export function headChainReady(core: Core): boolean {
 
 /**
  * Asks in turn first those who signed the head, since they have executed it, then the actives of the view, then everybody;
- * another at once after an answer without it, but all of them only once in Δ.
+ * another at once after an answer without it, else after 2Δ, which is what an answer may take.
  */
 function fetchBodies(core: Core, hash: Hash, height: Height): void {
   const { asked, adopting } = core.vc;
@@ -50,7 +50,7 @@ function fetchBodies(core: Core, hash: Hash, height: Height): void {
   const again = asked?.hash === hash ? asked : undefined;
   const tries = again === undefined ? 0 : again.tries + 1;
   const early = again?.answered === true && tries % candidates.length !== 0;
-  if (again !== undefined && !early && core.now - again.at < core.timeouts.delta) return;
+  if (again !== undefined && !early && core.now - again.at < 2 * core.timeouts.delta) return;
   const source = candidates[tries % candidates.length];
   if (source === undefined) return;
   const nonce = core.learning.nonce++;

@@ -16,6 +16,7 @@ import {
   type EvidenceKind,
   type Message,
   type NewView,
+  type Row,
   type Seal,
   type SignedMessage,
   type Suspect,
@@ -184,9 +185,12 @@ export type Core = {
   /** Peers that are no validators of this epoch but know of a later one, and the final height they spoke of. */
   readonly guests: Map<number, Height>;
   readonly pins: Map<number, string>;
+  /** The accepted SUSPECTs that led here, one from the target of the other. Written when a view is entered. */
   readonly chain: Suspect[];
-  /** SUSPECTs of views not reached yet, one per view. Written by suspicion, drained when the view is left. */
-  readonly futureSuspects: Map<View, Suspect>;
+  /** SUSPECTs of views not reached yet. Written by suspicion, dropped when their target is reached. */
+  suspectsAhead: Suspect[];
+  /** Suspicions of this generation, this replica's own row first; its own of the next one just before that begins. */
+  rows: readonly Row[];
   lastSigned: { readonly prepare: Vote; readonly commit: Vote | undefined } | undefined;
   readonly marks: Map<SignedMessage['kind'], { readonly view: View; readonly height: Height }>;
   head: Certificate | undefined;
@@ -300,16 +304,31 @@ export function persistLater(core: Core, records: readonly DurableRecord[]): voi
  * Signs a statement. The guard is the rule that nothing is signed twice at one position nor below one already signed,
  * and no vote in a view that was left; breaking it is a bug here, whatever the input, so it stops the process.
  */
-export function seal<S extends Statement>(core: Core, statement: Omit<S, keyof Seal>): S & Seal {
+export function seal<S extends Exclude<Statement, { kind: 'ROW' }>>(
+  core: Core,
+  statement: Omit<S, keyof Seal>,
+): S & Seal {
   assert(core.phase === 'running' && core.self >= 0, `signing ${statement.kind} while ${core.phase}`);
   const at = { view: statement.view, height: 'height' in statement ? (statement.height as Height) : 0 };
   const mark = core.marks.get(statement.kind);
   assert(mark === undefined || compareOrder(at, mark) > 0, `sign guard: ${statement.kind} at ${at.view}/${at.height}`);
   assert(at.view === core.view, `sign guard: ${statement.kind} for view ${at.view} in view ${core.view}`);
   core.marks.set(statement.kind, at);
+  return sign<S>(core, statement);
+}
+
+function sign<S extends Statement>(core: Core, statement: Omit<S, keyof Seal>): S & Seal {
   const unsigned = { ...statement, signer: core.self, incarnation: core.incarnation } as unknown as S;
   const signature = core.ports.sign(statementDigest(core.config, unsigned));
   return { ...unsigned, signature } as S & Seal;
+}
+
+/** Signs a row. It must hold all of the one before in its generation: the guard of what has no place in the order. */
+export function sealRow(core: Core, row: Omit<Row, keyof Seal>): Row {
+  assert(core.phase === 'running' && core.self >= 0, `signing a row while ${core.phase}`);
+  const before = core.rows.find(({ signer, generation }) => signer === core.self && generation === row.generation);
+  assert(before?.members.every((member) => row.members.includes(member)) ?? true, 'sign guard: a row that shrinks');
+  return sign<Row>(core, row);
 }
 
 export function makeVote(core: Core, kind: Vote['kind'], at: Link): Vote {

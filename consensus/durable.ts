@@ -8,12 +8,14 @@ import {
   type Certificate,
   compareOrder,
   type NewView,
+  type Row,
   type SignedMessage,
   type Suspect,
   type VcFinal,
   type ViewChange,
   type Vote,
 } from './message.ts';
+import { generationOf } from './suspicion-graph.ts';
 
 export type DurableRecord =
   /**
@@ -39,6 +41,8 @@ export type DurableRecord =
       readonly viewChange: ViewChange | undefined;
     }
   | { readonly kind: 'suspect'; readonly suspect: Suspect }
+  /** A row of this replica's own. */
+  | { readonly kind: 'row'; readonly row: Row }
   | { readonly kind: 'vc-final'; readonly vcFinal: VcFinal }
   | { readonly kind: 'new-view'; readonly newView: NewView }
   /** In a snapshot only: the greatest position this key ever signed a type at. */
@@ -64,10 +68,12 @@ export type Durable = {
   /** This validator's index in the epoch, -1 for none. */
   self: number;
   view: View;
-  /** Accepted SUSPECTs from view 0 on: `chain[v]` led out of view `v`. */
+  /** Accepted SUSPECTs from view 0 on: each led from the target of the one before to its own. */
   chain: Suspect[];
   /** This replica's own SUSPECT of the current view, made but perhaps not yet acted on. */
   suspect: Suspect | undefined;
+  /** This replica's newest row of each generation that is not over. */
+  rows: readonly Row[];
   viewChange: ViewChange | undefined;
   vcFinal: VcFinal | undefined;
   newView: NewView | undefined;
@@ -95,6 +101,7 @@ export function emptyDurable(epoch: Epoch, self: number): Durable {
     view: 0,
     chain: [],
     suspect: undefined,
+    rows: [],
     viewChange: undefined,
     vcFinal: undefined,
     newView: undefined,
@@ -197,6 +204,7 @@ export function foldRecord(durable: Durable, record: DurableRecord): void {
       durable.chain.push(...record.suspects);
       durable.viewChange = record.viewChange;
       durable.suspect = undefined;
+      durable.rows = durable.rows.filter(({ generation }) => generation >= generationOf(record.view));
       durable.vcFinal = undefined;
       durable.newView = undefined;
       durable.entries = new Map();
@@ -205,6 +213,9 @@ export function foldRecord(durable: Durable, record: DurableRecord): void {
     case 'suspect':
       durable.suspect = record.suspect;
       raiseMark(durable, 'SUSPECT', { view: record.suspect.view, height: 0 });
+      return;
+    case 'row':
+      durable.rows = [...durable.rows.filter(({ generation }) => generation !== record.row.generation), record.row];
       return;
     case 'vc-final':
       durable.vcFinal = record.vcFinal;
@@ -238,6 +249,7 @@ export function snapshotRecords(durable: Durable): DurableRecord[] {
   records.push({ kind: 'view', view: durable.view, suspects: durable.chain, viewChange: durable.viewChange });
   for (const [type, mark] of durable.marks) records.push({ kind: 'mark', type, ...mark });
   if (durable.suspect) records.push({ kind: 'suspect', suspect: durable.suspect });
+  for (const row of durable.rows) records.push({ kind: 'row', row });
   if (durable.vcFinal) records.push({ kind: 'vc-final', vcFinal: durable.vcFinal });
   if (durable.newView) records.push({ kind: 'new-view', newView: durable.newView });
   for (const [hash, block] of durable.blocks) records.push({ kind: 'block', hash, ...block });

@@ -52,8 +52,25 @@ export type Trace =
   | { readonly name: 'started'; readonly answers: number }
   | { readonly name: 'amnesia'; readonly held: string }
   | { readonly name: 'halted'; readonly reason: string }
-  | { readonly name: 'suspect'; readonly view: number; readonly accused: readonly number[]; readonly reason: string }
-  | { readonly name: 'view-entered'; readonly view: number; readonly by: number; readonly accused: readonly number[] }
+  | {
+      readonly name: 'suspect';
+      readonly view: number;
+      readonly target: number;
+      readonly accused: readonly number[];
+      readonly reason: string;
+    }
+  /** Somebody's row has grown: this replica's own, or what another says. */
+  | { readonly name: 'suspicion'; readonly by: number; readonly of: readonly number[]; readonly reason: string }
+  /** No group was left without a suspicion in it: they begin anew. */
+  | { readonly name: 'generation'; readonly generation: number }
+  /** The SUSPECT that led here, and the view it ended. */
+  | {
+      readonly name: 'view-entered';
+      readonly view: number;
+      readonly left: number;
+      readonly by: number;
+      readonly accused: readonly number[];
+    }
   | { readonly name: 'view-installed'; readonly view: number; readonly height: Height; readonly hash: Hash }
   | { readonly name: 'proposed'; readonly view: number; readonly height: Height; readonly hash: Hash }
   | { readonly name: 'certified'; readonly view: number; readonly height: Height; readonly hash: Hash }

@@ -16,6 +16,8 @@ export type Group = readonly number[];
 export type Schedule = {
   readonly n: number;
   readonly t: number;
+  /** Views after which the groups come again; undefined where they are drawn. */
+  readonly cycle: number | undefined;
   readonly groupOf: (view: View) => Group;
 };
 
@@ -122,11 +124,11 @@ export function makeSchedule(n: number): Schedule {
   const t = faultThreshold(n);
   if (t === 0) {
     // No view change can help one active of one or two: the first validator leads for ever.
-    return { n, t, groupOf: () => [0] };
+    return { n, t, cycle: 1, groupOf: () => [0] };
   }
-  if (n > ENUMERATED_MAX) return { n, t, groupOf: (view) => drawn(n, t + 1, view) };
+  if (n > ENUMERATED_MAX) return { n, t, cycle: undefined, groupOf: (view) => drawn(n, t + 1, view) };
   const found = SEARCHED[n]?.split(' ').map((digits) => [...digits].map(Number));
   const listed = found ?? (n < 9 || n % 2 === 0 ? balanced(n, t + 1) : mixed(n, t + 1));
   const groups = withPrimaries(listed, n);
-  return { n, t, groupOf: (view) => groups[view % groups.length]! };
+  return { n, t, cycle: groups.length, groupOf: (view) => groups[view % groups.length]! };
 }

@@ -11,7 +11,15 @@ import { RlpError, type RlpInput, rlpEncode } from '../primitives/rlp.ts';
 import { certificateItem, optionalCertificateItem, readProof, readVote, voteItem } from './certificate-codec.ts';
 import { evidenceItem, readEvidence } from './evidence-codec.ts';
 import type { Message } from './message.ts';
-import { readSigned, readSignedFields, readSuspect, signedItem, suspectItem } from './view-change-codec.ts';
+import {
+  readRow,
+  readSigned,
+  readSignedFields,
+  readSuspect,
+  rowItem,
+  signedItem,
+  suspectItem,
+} from './view-change-codec.ts';
 import { MESSAGE_NUMBERS, type WireBounds, wireBounds } from './wire-numbers.ts';
 import { refuse, WireReader } from './wire-reader.ts';
 
@@ -31,8 +39,8 @@ function messageItem(message: Message): RlpInput {
     case 'CHAIN':
       return [number, message.suspects.map(suspectItem)];
     case 'HEARTBEAT': {
-      const { epoch, view, generation, final, head, tick, echo, row } = message;
-      return [number, epoch, view, generation, final, head, tick, echo, row];
+      const { epoch, view, final, head, tick, echo, row } = message;
+      return [number, epoch, view, final, head, tick, echo, row === undefined ? [] : rowItem(row)];
     }
     case 'FETCH-FINAL':
       return [number, message.nonce, message.from];
@@ -79,12 +87,11 @@ function readFields(reader: WireReader, bounds: WireBounds, kind: Message['kind'
         kind,
         epoch: reader.number('epoch'),
         view: reader.number('view'),
-        generation: reader.number('generation'),
         final: reader.number('final'),
         head: reader.number('head'),
         tick: reader.number('tick', bounds.tick),
         echo: reader.number('echo'),
-        row: reader.copy('row', bounds.rowBytes),
+        row: reader.optional(() => readRow(reader, bounds)),
       };
     case 'FETCH-FINAL':
       return { kind, nonce: reader.number('nonce'), from: reader.number('from') };

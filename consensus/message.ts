@@ -39,14 +39,28 @@ export type Certificate = {
   readonly seals: readonly Seal[];
 };
 
-/** Ends `view`. `target` is the view it leads to; `rows` is where signed suspicion rows that justify a jump go. */
+/**
+ * Whom the signer has suspected in a generation of the epoch, in ascending order. Of one signer and generation each row
+ * holds the one before it. Only inside other messages.
+ */
+export type Row = Seal & {
+  readonly kind: 'ROW';
+  readonly epoch: Epoch;
+  readonly generation: number;
+  readonly members: readonly number[];
+};
+
+/**
+ * Ends `view` and leads to `target`. The rows justify every view that is skipped in between; the signer's own, with the
+ * accused in it, is always among them.
+ */
 export type Suspect = Seal & {
   readonly kind: 'SUSPECT';
   readonly epoch: Epoch;
   readonly view: View;
   readonly target: View;
   readonly accused: readonly number[];
-  readonly rows: readonly Bytes[];
+  readonly rows: readonly Row[];
 };
 
 /** What a replica brings into `view`. A missing head is the head that opened the epoch. */
@@ -80,23 +94,22 @@ export type NewView = Seal & {
 /** A block and the primary's PREPARE for it. */
 export type Proposal = { readonly kind: 'PROPOSAL'; readonly prepare: Vote; readonly block: Bytes };
 
-/** The SUSPECTs that lead from one view to a higher one, in order. */
+/** SUSPECTs that lead from one view to a higher one, in order: each counts in the view the one before leads to. */
 export type Chain = { readonly kind: 'CHAIN'; readonly suspects: readonly Suspect[] };
 
 /**
  * Sign of life. `tick` is the sender's clock; `echo` the receiver's last tick plus the time it was held, so that the
- * receiver can measure the round trip. `generation` and `row` are the suspicion graph's place.
+ * receiver can measure the round trip. `row`: the sender's of the generation that `view` belongs to, if it suspects anybody.
  */
 export type Heartbeat = {
   readonly kind: 'HEARTBEAT';
   readonly epoch: Epoch;
   readonly view: View;
-  readonly generation: number;
   readonly final: Height;
   readonly head: Height;
   readonly tick: number;
   readonly echo: number;
-  readonly row: Bytes;
+  readonly row: Row | undefined;
 };
 
 /** Asks for final blocks from a height on. */

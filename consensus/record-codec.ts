@@ -19,9 +19,11 @@ import type { SignedMessage, Vote } from './message.ts';
 import {
   newViewItem,
   readNewView,
+  readRow,
   readSuspect,
   readVcFinal,
   readViewChange,
+  rowItem,
   signedKind,
   suspectItem,
   vcFinalItem,
@@ -35,8 +37,8 @@ const UNBOUNDED: WireBounds = {
   validators: Number.POSITIVE_INFINITY,
   seals: Number.POSITIVE_INFINITY,
   accused: Number.POSITIVE_INFINITY,
+  suspected: Number.POSITIVE_INFINITY,
   rows: Number.POSITIVE_INFINITY,
-  rowBytes: Number.POSITIVE_INFINITY,
   viewChanges: Number.POSITIVE_INFINITY,
   digests: Number.POSITIVE_INFINITY,
   suspects: Number.POSITIVE_INFINITY,
@@ -71,6 +73,8 @@ function recordItem(record: DurableRecord): RlpInput {
     }
     case 'suspect':
       return [number, suspectItem(record.suspect)];
+    case 'row':
+      return [number, rowItem(record.row)];
     case 'vc-final':
       return [number, vcFinalItem(record.vcFinal)];
     case 'new-view':
@@ -136,6 +140,8 @@ function readFields(reader: WireReader, kind: DurableRecord['kind']): DurableRec
       };
     case 'suspect':
       return { kind, suspect: readSuspect(reader, UNBOUNDED) };
+    case 'row':
+      return { kind, row: readRow(reader, UNBOUNDED) };
     case 'vc-final':
       return { kind, vcFinal: readVcFinal(reader, UNBOUNDED) };
     case 'new-view':

@@ -19,6 +19,7 @@ export type RejectReason =
   | 'bad-evidence'
   | 'bad-target'
   | 'bad-accused'
+  | 'bad-row'
   | 'duplicate'
   | 'unexpected'
   | 'not-ready';

@@ -5,6 +5,7 @@
  */
 import type { Hash, Height } from '../primitives/ids.ts';
 import { onBodies } from './adoption.ts';
+import { answerWithChain, sendChain } from './chain.ts';
 import {
   certifyNext,
   checkNext,
@@ -27,15 +28,8 @@ import type { EvidenceKind, Message, SignedMessage } from './message.ts';
 import { heartbeat, onHeartbeat, resend } from './resend.ts';
 import { type ReplicaOptions, restoreCore } from './restore.ts';
 import { onAnswer, onAsk, onReached, startupDone } from './startup.ts';
-import {
-  actOnAccusation,
-  answerWithChain,
-  checkTimeouts,
-  onOverdue,
-  onSuspects,
-  resumeSuspicion,
-  sendChain,
-} from './suspicion.ts';
+import { actOnAccusation, checkTimeouts, onOverdue, onSuspects, resumeSuspicion } from './suspicion.ts';
+import { suspectedBy } from './suspicion-rows.ts';
 import { advanceViewChange, onNewView, onVcFinal, onViewChange, resumeViewChange } from './view-change.ts';
 
 export type PeerStatus = {
@@ -59,6 +53,8 @@ export type ReplicaStatus = {
   readonly suspicionMs: number;
   /** Validators with a proven fault in this epoch. */
   readonly proven: ReadonlyMap<number, EvidenceKind>;
+  /** By validator: who suspects it in this generation. */
+  readonly suspectedBy: ReadonlyMap<number, readonly number[]>;
 };
 
 /** What one that signs nothing more still takes. */
@@ -110,6 +106,7 @@ export class Replica {
       },
       suspicionMs: this.#core.timeouts.suspicion,
       proven: this.#core.proven,
+      suspectedBy: suspectedBy(this.#core),
     };
   }
 
@@ -182,7 +179,7 @@ export class Replica {
     if (known !== undefined) onReached(core, peer);
     if (known === undefined || core.phase !== 'running') return;
     known.lastHeard = core.now;
-    sendChain(core, peer, Math.min(known.view, core.view));
+    sendChain(core, peer, known.view);
     core.lastResend = Math.min(core.lastResend, core.now - core.timeouts.resend);
   }
 

@@ -4,11 +4,13 @@
  * replica lives, where it is, and how far away.
  */
 
-import { EMPTY } from '../primitives/bytes.ts';
+import { pushChain } from './chain.ts';
 import { resendInFlight } from './common-case.ts';
 import { type Core, established, isActive, isPrimary, otherActives, send } from './core.ts';
 import type { Heartbeat } from './message.ts';
-import { pushChain, showDisputed } from './view-change.ts';
+import { generationOf } from './suspicion-graph.ts';
+import { onRow, ownRow } from './suspicion-rows.ts';
+import { showDisputed } from './view-change.ts';
 
 export function resend(core: Core): void {
   if (core.phase !== 'running' || core.now - core.lastResend < core.timeouts.resend) return;
@@ -37,18 +39,18 @@ function resendViewChange(core: Core): void {
 export function heartbeat(core: Core): void {
   if (core.self < 0 || core.now - core.lastHeartbeat < core.timeouts.heartbeat) return;
   core.lastHeartbeat = core.now;
+  const row = ownRow(core, generationOf(core.view));
   for (const [index, peer] of core.peers) {
     const echo = peer.tick === 0 ? 0 : peer.tick + (core.clock - peer.tickAt);
     send(core, [index], {
       kind: 'HEARTBEAT',
       epoch: core.config.epoch,
       view: core.view,
-      generation: 0,
       final: core.delivered.height,
       head: core.head?.height ?? core.config.root.height,
       tick: core.clock,
       echo,
-      row: EMPTY,
+      row,
     });
   }
 }
@@ -62,5 +64,6 @@ export function onHeartbeat(core: Core, from: number, message: Heartbeat): void 
   peer.tick = message.tick;
   peer.tickAt = core.clock;
   const roundTrip = core.clock - message.echo;
+  if (message.row !== undefined) onRow(core, from, message.row);
   if (message.echo > 0 && roundTrip >= 0) core.timeouts.onRoundTrip(from, roundTrip);
 }

@@ -11,7 +11,10 @@ import { makeSchedule } from './groups.ts';
 import type { Certificate, Vote } from './message.ts';
 import { convictionKey, type Evidence } from './message.ts';
 import type { Ports } from './ports.ts';
+
 import { votesOf } from './statement.ts';
+import { keepRow } from './suspicion-rows.ts';
+
 import { Timeouts } from './timeouts.ts';
 import { Verifier } from './verify.ts';
 import { unionKey } from './view-change.ts';
@@ -141,7 +144,8 @@ export function restoreCore(options: ReplicaOptions): Core {
     guests: new Map(),
     pins: new Map(durable.pins),
     chain: [...durable.chain],
-    futureSuspects: new Map(),
+    suspectsAhead: [],
+    rows: durable.rows,
     lastSigned: durable.lastSigned,
     marks: new Map(durable.marks),
     head: durable.head,
@@ -176,7 +180,8 @@ export function restoreCore(options: ReplicaOptions): Core {
     lastHeartbeat: 0,
     out: [],
   };
-  if (durable.suspect?.view === core.view) core.futureSuspects.set(core.view, durable.suspect);
+  if (durable.suspect?.view === core.view) core.suspectsAhead.push(durable.suspect);
+  for (const suspect of durable.chain) for (const row of suspect.rows) keepRow(core, row);
   restoreView(core, durable);
   // On the way down from a proof that was verified before it was logged.
   for (const block of options.ahead ?? []) core.learning.pending.set(block.height, { ...block, proven: true });

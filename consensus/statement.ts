@@ -12,6 +12,7 @@ import type { EpochConfig } from './config.ts';
 import type {
   Certificate,
   NewView,
+  Row,
   Seal,
   SignedMessage,
   VcFinal,
@@ -23,11 +24,11 @@ import type {
 
 /** A signed message's content, before the seal is put on it. */
 type Unsealed<T> = T extends unknown ? Omit<T, 'signature'> : never;
-export type Statement = Unsealed<SignedMessage>;
+export type Statement = Unsealed<SignedMessage | Row>;
 
 type VoteFields = Pick<Vote, 'epoch' | 'view' | 'viewCertificate' | 'height' | 'hash'>;
 
-const TAGS: Readonly<Record<SignedMessage['kind'], Bytes>> = {
+const TAGS: Readonly<Record<Statement['kind'], Bytes>> = {
   PREPARE: utf8('quorate/PREPARE/1'),
   COMMIT: utf8('quorate/COMMIT/1'),
   COMMITTED: utf8('quorate/COMMITTED/1'),
@@ -35,6 +36,7 @@ const TAGS: Readonly<Record<SignedMessage['kind'], Bytes>> = {
   'VIEW-CHANGE': utf8('quorate/VIEW-CHANGE/1'),
   'VC-FINAL': utf8('quorate/VC-FINAL/1'),
   'NEW-VIEW': utf8('quorate/NEW-VIEW/1'),
+  ROW: utf8('quorate/ROW/1'),
 };
 
 function sealFields(seal: Seal): RlpInput {
@@ -69,6 +71,10 @@ function viewChangeFields(message: Omit<ViewChange, 'signature'>): RlpInput[] {
   ];
 }
 
+function rowFields(row: Row): RlpInput {
+  return [TAGS.ROW, row.epoch, row.generation, [...row.members], sealFields(row)];
+}
+
 function fields(statement: Statement): RlpInput[] {
   switch (statement.kind) {
     case 'PREPARE':
@@ -76,7 +82,9 @@ function fields(statement: Statement): RlpInput[] {
     case 'COMMITTED':
       return [statement.height, statement.hash];
     case 'SUSPECT':
-      return [statement.target, [...statement.accused], [...statement.rows]];
+      return [statement.target, [...statement.accused], statement.rows.map(rowFields)];
+    case 'ROW':
+      return [statement.generation, [...statement.members]];
     case 'VIEW-CHANGE':
       return viewChangeFields(statement);
     case 'VC-FINAL':
@@ -100,7 +108,8 @@ export function statementDigest(config: EpochConfig, statement: Statement): Byte
       statement.epoch,
       config.membershipHash,
       statement.incarnation,
-      statement.view,
+      // A row is about no view.
+      'view' in statement ? statement.view : 0,
       viewCertificateOf(statement),
       utf8(statement.kind),
       ...fields(statement),

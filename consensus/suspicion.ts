@@ -1,8 +1,8 @@
 /**
- * Suspicion (paper section 4.3.2; consensus.md section 4): when an active gives up on its view, how the SUSPECT travels,
- * and how replicas that missed some are led on by the chain of them. Views are walked one by one: a SUSPECT ends exactly
- * the view it names, so no single replica can skip a group that works. The chain is pushed, never only fetched: without
- * that a chain shown to one replica alone, while it is cut off, breaks the argument of the 2Δ wait.
+ * Suspicion (paper section 4.3.2; consensus.md section 4): when an active gives up on its view, where its SUSPECT leads,
+ * and how replicas that missed some are led on by the chain of them. The paper walks through all groups in turn; here
+ * those that the suspicion graph shows not to work are skipped. A SUSPECT justifies each view it skips by signed rows, so
+ * that no single replica can skip a group that works.
  */
 import type { View } from '../primitives/ids.ts';
 import { owing, unfinished } from './common-case.ts';
@@ -17,16 +17,15 @@ import {
   persist,
   reject,
   seal,
-  send,
   trace,
 } from './core.ts';
-import type { Chain, Suspect } from './message.ts';
+import type { Suspect } from './message.ts';
+import { generationOf, type Jump, jumpFrom } from './suspicion-graph.ts';
+import { addSuspicions, isSilent, noteFaulty, ownRow, silentNow } from './suspicion-rows.ts';
 import { enterView } from './view-change.ts';
 
-/** SUSPECTs of views ahead that are kept until they are reached. */
-const FUTURE_MAX = 1024;
-/** SUSPECTs in one CHAIN message. */
-const CHAIN_MAX = 512;
+/** SUSPECTs of views ahead that are kept of one signer until they are reached. */
+const AHEAD_PER_SIGNER_MAX = 16;
 
 /** Acts on an accusation: signs SUSPECT and leaves the view. */
 export function actOnAccusation(core: Core): void {
@@ -35,76 +34,81 @@ export function actOnAccusation(core: Core): void {
   core.accusation = undefined;
   const { view } = core;
   const { accused, reason } = accusation;
+  const generation = generationOf(view);
+  addSuspicions(core, { of: accused, generation, reason });
+  const { target, rows } = nextJump(core, accused);
+  const own = ownRow(core, generation)!;
   const suspect = seal<Suspect>(core, {
     kind: 'SUSPECT',
     epoch: core.config.epoch,
     view,
-    target: view + 1,
+    target,
     accused,
-    rows: [],
+    rows: [own, ...rows.filter((row) => row !== own)],
   });
-  trace(core, { name: 'suspect', view, accused, reason });
+  trace(core, { name: 'suspect', view, target, accused, reason });
   persist(core, [{ kind: 'suspect', suspect }]);
-  enterView(core, [suspect]);
-  // SUSPECTs of the views after this one may have come before.
-  followChain(core);
+  follow(core, [suspect]);
+}
+
+/** Where the rows known here lead. If no group is left, asynchrony lied: the next generation begins with what is so now. */
+function nextJump(core: Core, accused: readonly number[]): Jump {
+  const jump = jumpFrom(core.schedule, core.view, core.rows);
+  const generation = generationOf(jump.target);
+  if (generation === generationOf(core.view)) return jump;
+  addSuspicions(core, { of: [...new Set([...accused, ...silentNow(core)])], generation, reason: 'no group is left' });
+  return jumpFrom(core.schedule, core.view, core.rows);
 }
 
 /** SUSPECTs from anybody: each is checked for itself, so it does not matter who passed it on. */
 export function onSuspects(core: Core, from: number, suspects: readonly Suspect[]): void {
+  const path: Suspect[] = [];
+  let { view } = core;
   for (const suspect of suspects) {
-    if (suspect.view < core.view || core.futureSuspects.has(suspect.view)) continue;
-    if (suspect.view > core.view + FUTURE_MAX) {
+    if (suspect.target <= view) continue;
+    const isAhead = suspect.view > view;
+    if (isAhead && !isKept(core, suspect)) {
       reject(core, from, 'SUSPECT', 'future-view');
-      return;
+      break;
     }
     const bad = core.verifier.suspect(suspect);
     if (bad) {
       reject(core, from, 'SUSPECT', bad);
-      return;
+      break;
     }
-    core.futureSuspects.set(suspect.view, suspect);
+    if (isAhead) core.suspectsAhead.push(suspect);
+    else {
+      path.push(suspect);
+      view = suspect.target;
+    }
   }
-  followChain(core);
+  follow(core, path);
+}
+
+/** Whether there is room for one more of its signer, and it is news. */
+function isKept(core: Core, { signer, view }: Suspect): boolean {
+  const kept = core.suspectsAhead.filter((suspect) => suspect.signer === signer);
+  return kept.length < AHEAD_PER_SIGNER_MAX && kept.every((suspect) => suspect.view !== view);
 }
 
 /** After a restart: a SUSPECT that was logged, but not the view it leads to, is acted on now. */
 export function resumeSuspicion(core: Core): void {
-  followChain(core);
+  follow(core, []);
 }
 
-/** Leaves the view when there is a SUSPECT for it, and as many views after it as there are SUSPECTs without a gap. */
-function followChain(core: Core): void {
-  const chain: Suspect[] = [];
+/** SUSPECT(u→x) counts in `w` when u ≤ w < x: goes where these lead, and from there as far as those that came early do. */
+function follow(core: Core, suspects: readonly Suspect[]): void {
+  const path = [...suspects];
   for (;;) {
-    const next = core.futureSuspects.get(core.view + chain.length);
-    if (next === undefined) break;
-    chain.push(next);
+    const view = path.at(-1)?.target ?? core.view;
+    let furthest: Suspect | undefined;
+    for (const suspect of core.suspectsAhead) {
+      if (suspect.view <= view && suspect.target > (furthest?.target ?? view)) furthest = suspect;
+    }
+    if (furthest === undefined) break;
+    path.push(furthest);
   }
-  if (chain.length > 0) enterView(core, chain);
-}
-
-/** Shows a peer the way from `view` to this replica's view. */
-export function sendChain(core: Core, to: number, view: View): void {
-  for (let from = view; from < core.view; from += CHAIN_MAX) {
-    const message: Chain = { kind: 'CHAIN', suspects: core.chain.slice(from, from + CHAIN_MAX) };
-    send(core, [to], message);
-  }
-}
-
-/** Any message for a view below this one is answered with the chain, at once, but not twice within Δ/2. */
-export function answerWithChain(core: Core, from: number, view: View): void {
-  const peer = core.peers.get(from);
-  if (peer === undefined || view >= core.view || core.now < peer.chainAnswerAfter) return;
-  peer.chainAnswerAfter = core.now + core.timeouts.delta / 2;
-  sendChain(core, from, view);
-}
-
-/** For its first word everybody has twice the time: at a start, of an epoch too, all are busy. */
-function isSilent(core: Core, member: number): boolean {
-  const peer = core.peers.get(member);
-  const patience = core.timeouts.suspicion * (peer?.isHeard ? 1 : 2);
-  return core.now - (peer?.lastHeard ?? 0) > patience;
+  if (path.length > 0) enterView(core, path);
 }
 
 /**
@@ -112,9 +116,11 @@ function isSilent(core: Core, member: number): boolean {
  * other side needs to answer (resend.ts), so an accusation for withholding follows at least 2Δ after such a reminder.
  */
 export function checkTimeouts(core: Core): void {
+  noteFaulty(core);
   if (core.phase !== 'running' || !isActive(core) || core.schedule.t === 0 || core.suspected || overtaken(core)) return;
   const { suspicion, delta } = core.timeouts;
-  const silent = otherActives(core).filter((member) => isSilent(core, member));
+  // The rows of those who find the same have time to come, and lead past all groups that cannot work.
+  const silent = otherActives(core).filter((member) => isSilent(core, member, delta / 2));
   if (!core.installed) {
     // Without n-t VIEW-CHANGEs this replica may be the one that is cut off: nobody is accused.
     if (core.vc.quorumAt === undefined) return;

@@ -8,10 +8,11 @@ import { toHex } from '../primitives/bytes.ts';
 import type { Hash, View } from '../primitives/ids.ts';
 import type { EpochConfig } from './config.ts';
 import type { Schedule } from './groups.ts';
-import type { Certificate, NewView, Seal, SignedMessage, Suspect, VcFinal, ViewChange, Vote } from './message.ts';
+import type { Certificate, NewView, Row, Seal, SignedMessage, Suspect, VcFinal, ViewChange, Vote } from './message.ts';
 import type { Ports } from './ports.ts';
 import type { RejectReason } from './reject.ts';
 import { type Statement, sealDigest, sealType, statementDigest, viewCertificate } from './statement.ts';
+import { generationOf, jumpFrom } from './suspicion-graph.ts';
 
 const REMEMBERED_MAX = 4096;
 
@@ -90,20 +91,36 @@ export class Verifier {
     return undefined;
   }
 
+  row(row: Row): RejectReason | undefined {
+    const { signer, members } = row;
+    if (row.epoch !== this.#config.epoch) return 'other-epoch';
+    const ascending = members.every((member, i) => i === 0 || members[i - 1]! < member);
+    if (members.length === 0 || !ascending || members.includes(signer)) return 'bad-row';
+    if (members.at(-1)! >= this.#config.validators.length) return 'bad-row';
+    return this.#sealed(statementDigest(this.#config, row), row) ? undefined : 'bad-signature';
+  }
+
   /**
-   * A member of the view's group accuses another member of it. The target is the next view: views are walked one by
-   * one, so that no single SUSPECT can skip a group that works.
+   * A member of the view's group accuses another member of it, at the price of an edge: its own row must name that one.
+   * Every view below the target must be justified by the rows, so that no single SUSPECT can skip a group that works.
    */
   suspect(suspect: Suspect): RejectReason | undefined {
     const group = this.#schedule.groupOf(suspect.view);
     if (!group.includes(suspect.signer)) return 'not-in-group';
-    if (suspect.target !== suspect.view + 1) return 'bad-target';
+    if (suspect.target <= suspect.view) return 'bad-target';
     if (suspect.accused.length === 0 || suspect.accused.length >= group.length) return 'bad-accused';
     if (new Set(suspect.accused).size !== suspect.accused.length) return 'bad-accused';
     for (const accused of suspect.accused) {
       if (accused === suspect.signer || !group.includes(accused)) return 'bad-accused';
     }
-    return this.signature(suspect);
+    const generation = generationOf(suspect.view);
+    const own = suspect.rows.filter((row) => row.signer === suspect.signer && row.generation === generation);
+    const named = new Set(own.flatMap((row) => row.members));
+    if (!suspect.accused.every((accused) => named.has(accused))) return 'bad-accused';
+    const bad = this.signature(suspect);
+    if (bad) return bad;
+    for (const row of suspect.rows) if (this.row(row) !== undefined) return 'bad-row';
+    return suspect.target > jumpFrom(this.#schedule, suspect.view, suspect.rows).target ? 'bad-target' : undefined;
   }
 
   viewChange(message: ViewChange): RejectReason | undefined {

@@ -1,5 +1,5 @@
 /**
- * Encoding of the signed messages of a view change (docs/wire.md): SUSPECT, VIEW-CHANGE, VC-FINAL, NEW-VIEW. Each has
+ * Encoding of the signed messages of a view change (docs/wire.md): rows, SUSPECT, VIEW-CHANGE, VC-FINAL, NEW-VIEW. Each has
  * one encoding, alone or inside another message or log record.
  */
 import type { RlpInput } from '../primitives/rlp.ts';
@@ -12,15 +12,20 @@ import {
   sealItem,
   voteItem,
 } from './certificate-codec.ts';
-import type { NewView, SignedMessage, Suspect, VcFinal, ViewChange } from './message.ts';
-import { MESSAGE_NUMBERS, type WireBounds } from './wire-numbers.ts';
+import type { NewView, Row, SignedMessage, Suspect, VcFinal, ViewChange } from './message.ts';
+import { MESSAGE_NUMBERS, NESTED_NUMBERS, type WireBounds } from './wire-numbers.ts';
 import { refuse, type WireReader } from './wire-reader.ts';
 
 type Kind = SignedMessage['kind'];
 
+export function rowItem(row: Row): RlpInput {
+  const { kind, epoch, generation, members } = row;
+  return [NESTED_NUMBERS[kind], epoch, generation, members, sealItem(row)];
+}
+
 export function suspectItem(message: Suspect): RlpInput {
   const { kind, epoch, view, target, accused, rows } = message;
-  return [MESSAGE_NUMBERS[kind], epoch, view, target, accused, rows, sealItem(message)];
+  return [MESSAGE_NUMBERS[kind], epoch, view, target, accused, rows.map(rowItem), sealItem(message)];
 }
 
 export function viewChangeItem(message: ViewChange): RlpInput {
@@ -64,6 +69,19 @@ export function signedItem(message: SignedMessage): RlpInput {
   }
 }
 
+export function readRow(reader: WireReader, bounds: WireBounds): Row {
+  return reader.list('ROW', () => {
+    if (reader.number('number') !== NESTED_NUMBERS.ROW) refuse('ROW', 'another kind');
+    return {
+      kind: 'ROW',
+      epoch: reader.number('epoch'),
+      generation: reader.number('generation'),
+      members: reader.items('members', bounds.suspected, () => reader.number('member', bounds.validators)),
+      ...readSeal(reader, bounds),
+    };
+  });
+}
+
 function readSuspectFields(reader: WireReader, bounds: WireBounds): Suspect {
   return {
     kind: 'SUSPECT',
@@ -71,7 +89,7 @@ function readSuspectFields(reader: WireReader, bounds: WireBounds): Suspect {
     view: reader.number('view'),
     target: reader.number('target'),
     accused: reader.items('accused', bounds.accused, () => reader.number('accused', bounds.validators)),
-    rows: reader.items('rows', bounds.rows, () => reader.copy('row', bounds.rowBytes)),
+    rows: reader.items('rows', bounds.rows, () => readRow(reader, bounds)),
     ...readSeal(reader, bounds),
   };
 }

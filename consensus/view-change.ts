@@ -10,6 +10,7 @@
 import { toHex } from '../primitives/bytes.ts';
 import type { Hash } from '../primitives/ids.ts';
 import { headChainReady } from './adoption.ts';
+import { pushChain } from './chain.ts';
 import { onVoted } from './common-case.ts';
 import {
   accuse,
@@ -40,6 +41,8 @@ import {
   type ViewChange,
 } from './message.ts';
 import { vcFinalDigest } from './statement.ts';
+import { generationOf } from './suspicion-graph.ts';
+import { dropRows, keepRow } from './suspicion-rows.ts';
 import { witness } from './witness.ts';
 
 /**
@@ -49,9 +52,11 @@ import { witness } from './witness.ts';
 export function enterView(core: Core, suspects: readonly Suspect[]): void {
   const last = suspects.at(-1)!;
   // View 0 needs no view change, and one with a finality proof had one that worked.
-  core.timeouts.onViewEntered(suspects.length - (core.view === 0 || established(core) ? 1 : 0));
+  const worked = core.view === 0 || established(core) ? 1 : 0;
+  const generations = generationOf(last.target) - generationOf(core.view);
+  core.timeouts.onViewEntered(suspects.length - worked + generations);
   core.chain.push(...suspects);
-  core.view = last.view + 1;
+  core.view = last.target;
   core.group = core.schedule.groupOf(core.view);
   core.viewCertificate = '';
   core.installed = false;
@@ -61,9 +66,13 @@ export function enterView(core: Core, suspects: readonly Suspect[]): void {
   core.entries.clear();
   core.viewChange = undefined;
   core.vc = freshViewChange(core.now);
-  for (const view of core.futureSuspects.keys()) if (view < core.view) core.futureSuspects.delete(view);
+  core.suspectsAhead = core.suspectsAhead.filter(({ target }) => target > core.view);
+  dropRows(core, core.view);
+  for (const suspect of suspects) for (const row of suspect.rows) keepRow(core, row);
   if (core.phase === 'running') core.viewChange = makeViewChange(core);
-  trace(core, { name: 'view-entered', view: core.view, by: last.signer, accused: last.accused });
+  const { view: left, signer: by, accused } = last;
+  trace(core, { name: 'view-entered', view: core.view, left, by, accused });
+  if (generations > 0) trace(core, { name: 'generation', generation: generationOf(core.view) });
   const { view, viewChange } = core;
   persist(core, [{ kind: 'view', view, suspects, viewChange }], { of: 'view', view });
   pushChain(core);
@@ -89,15 +98,6 @@ export function resumeViewChange(core: Core): void {
   if (viewChange !== undefined && made === undefined) persist(core, [{ kind: 'view', view, suspects: [], viewChange }]);
   core.vc.waitFrom = core.now;
   shareViewChange(core);
-}
-
-/** Pushes to every peer the SUSPECTs from the newest view it is known to be in. */
-export function pushChain(core: Core): void {
-  for (const [index, peer] of core.peers) {
-    for (let from = peer.view; from < core.view; from += 512) {
-      send(core, [index], { kind: 'CHAIN', suspects: core.chain.slice(from, from + 512) });
-    }
-  }
 }
 
 /** Sends the own VIEW-CHANGE to the actives of the view; as one of them, keeps it. */

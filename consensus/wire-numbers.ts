@@ -3,7 +3,7 @@
  * is never given a second meaning: one that goes out of use moves to `RETIRED_NUMBERS` and stays there.
  */
 import type { DurableRecord } from './durable.ts';
-import type { Certificate, Message } from './message.ts';
+import type { Certificate, Message, Row } from './message.ts';
 
 /** First field of every message. */
 export const MESSAGE_NUMBERS = {
@@ -29,6 +29,9 @@ export const MESSAGE_NUMBERS = {
   EVIDENCE: 20,
 } as const satisfies Readonly<Record<Message['kind'], number>>;
 
+/** First field of what is signed and only ever inside messages. */
+export const NESTED_NUMBERS = { ROW: 25 } as const satisfies Readonly<Record<Row['kind'], number>>;
+
 /** First field of every certificate; the same numbers are part of what VIEW-CHANGE and NEW-VIEW sign (statement.ts). */
 export const CERTIFICATE_NUMBERS = { QC: 0, FP: 1 } as const satisfies Readonly<Record<Certificate['kind'], number>>;
 
@@ -45,6 +48,7 @@ export const RECORD_NUMBERS = {
   pin: 9,
   mark: 10,
   forgot: 11,
+  row: 12,
 } as const satisfies Readonly<Record<DurableRecord['kind'], number>>;
 
 /** Numbers that once meant something. */
@@ -60,8 +64,9 @@ export type WireBounds = {
   readonly validators: number;
   readonly seals: number;
   readonly accused: number;
+  /** Members of a row. */
+  readonly suspected: number;
   readonly rows: number;
-  readonly rowBytes: number;
   readonly viewChanges: number;
   readonly digests: number;
   /** SUSPECTs in one CHAIN: a longer chain goes in several messages. */
@@ -83,8 +88,8 @@ export const WIRE_LIMITS: WireBounds = {
   validators: 100,
   seals: 100,
   accused: 100,
-  rows: 100,
-  rowBytes: 4 * 1024,
+  suspected: 100,
+  rows: 256,
   viewChanges: 100,
   digests: 100,
   suspects: 1024,
@@ -104,6 +109,7 @@ export function wireBounds(validators: number): WireBounds {
     validators,
     seals: Math.min(WIRE_LIMITS.seals, validators),
     accused: Math.min(WIRE_LIMITS.accused, validators),
+    suspected: Math.min(WIRE_LIMITS.suspected, validators),
     viewChanges: Math.min(WIRE_LIMITS.viewChanges, validators),
     digests: Math.min(WIRE_LIMITS.digests, validators),
   };

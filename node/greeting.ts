@@ -1,7 +1,6 @@
 /** How observers, and validators of other epochs, hear how far the chain is, should gossip have lost a block. */
 import type { Message } from '../consensus/message.ts';
 import type { ReplicaStatus } from '../consensus/replica.ts';
-import { EMPTY } from '../primitives/bytes.ts';
 
 const EVERY_MS = 1000;
 
@@ -16,12 +15,11 @@ export class Greeting {
       kind: 'HEARTBEAT',
       epoch,
       view,
-      generation: 0,
       final: final.height,
       head: head.height,
       tick: Math.floor(nowMs),
       echo: 0,
-      row: EMPTY,
+      row: undefined,
     };
   }
 }

@@ -57,6 +57,12 @@ export function nodeMetrics(input: MetricsInput): MetricsRegistry {
       value: peer.sinceHeardMs,
     })),
   );
+  metrics.gauge('quorate_suspected_by', 'Validators that suspect each, in this generation of suspicions', () =>
+    host.epoch.members.map(({ validator }, index) => ({
+      labels: { validator },
+      value: host.status.suspectedBy.get(index)?.length ?? 0,
+    })),
+  );
   metrics.gauge('quorate_peers', 'Links that are up', () => transport.connected().length);
   metrics.gauge('quorate_peer_rtt_ms', 'Round trip to each peer', () =>
     transport.stats().flatMap(({ peer, rttMs }) => (rttMs === undefined ? [] : [{ labels: { peer }, value: rttMs }])),

@@ -34,7 +34,7 @@ export function nodeStatus({ members, self, replica, connected }: StatusInput): 
       peerId,
       role: roleOf(group, index),
       reachable,
-      suspectedBy: [],
+      suspectedBy: (replica.suspectedBy.get(index) ?? []).map((by) => members[by]!.validator),
       provenFaulty: replica.proven.has(index),
       final: index === self ? final.height : (peer?.final ?? null),
     };

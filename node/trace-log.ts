@@ -59,7 +59,20 @@ export class TraceLog {
       case 'suspect':
         this.suspicions++;
         this.lastReason = trace.reason;
-        log.warn('suspecting', { view: trace.view, accused: this.#names(trace.accused), reason: trace.reason });
+        log.warn('suspecting', {
+          view: trace.view,
+          accused: this.#names(trace.accused),
+          reason: trace.reason,
+          next: trace.target,
+        });
+        return;
+      case 'suspicion':
+        log.info('suspicion', { by: this.#name(trace.by), of: this.#names(trace.of), reason: trace.reason });
+        return;
+      case 'generation':
+        log.warn('no group was left without a suspicion in it: suspicions begin anew', {
+          generation: trace.generation,
+        });
         return;
       case 'view-entered':
         this.viewChanges++;

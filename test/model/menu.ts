@@ -6,8 +6,19 @@
  */
 import { faultThreshold } from '../../consensus/config.ts';
 import { makeSchedule } from '../../consensus/groups.ts';
-import type { Message, NewView, Proposal, Seal, Suspect, VcFinal, ViewChange, Vote } from '../../consensus/message.ts';
+import type {
+  Message,
+  NewView,
+  Proposal,
+  Row,
+  Seal,
+  Suspect,
+  VcFinal,
+  ViewChange,
+  Vote,
+} from '../../consensus/message.ts';
 import { type Statement, statementDigest, viewCertificate } from '../../consensus/statement.ts';
+import { jumpFrom } from '../../consensus/suspicion-graph.ts';
 import { keccakHash } from '../../primitives/keccak.ts';
 import { makeBlock, readBlock } from '../unit/consensus/test-block.ts';
 import { freeze } from './canonical.ts';
@@ -44,7 +55,13 @@ export class Menu {
       for (let view = 0; view < bounds.viewMax; view++) {
         const group = schedule.groupOf(view);
         const accused = group.filter((member) => member !== self).slice(0, 1);
-        said.push(this.#seal<Suspect>({ kind: 'SUSPECT', epoch, view, target: view + 1, accused, rows: [] }));
+        // The passive of a view accuses in vain, and without a row of its own.
+        const row = group.includes(self)
+          ? [this.#seal<Row>({ kind: 'ROW', epoch, generation: 0, members: accused })]
+          : [];
+        const suspect = { kind: 'SUSPECT' as const, epoch, view, accused, rows: row };
+        const { target } = jumpFrom(schedule, view, row);
+        for (const to of new Set([view + 1, target])) said.push(this.#seal<Suspect>({ ...suspect, target: to }));
         said.push(this.#ignorant(epoch, view + 1));
       }
     }

@@ -84,11 +84,9 @@ export function misbehaviour(setting: Setting, machine: number, step: Step): str
     if (trace.name === 'halted') return `halted: ${trace.reason}`;
     if (
       trace.name === 'view-entered' &&
-      !makeSchedule(setting.bounds.validators)
-        .groupOf(trace.view - 1)
-        .includes(trace.by)
+      !makeSchedule(setting.bounds.validators).groupOf(trace.left).includes(trace.by)
     ) {
-      return `leaves view ${trace.view - 1} because of ${trace.by}, who is none of its actives`;
+      return `leaves view ${trace.left} because of ${trace.by}, who is none of its actives`;
     }
     const speaks = trace.name === 'conflict' || trace.name === 'proven';
     const accused = speaks ? setting.orders[local.epoch]![trace.signer]! : undefined;

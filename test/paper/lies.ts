@@ -4,6 +4,7 @@ import { makeSchedule } from '../../consensus/groups.ts';
 import type {
   Certificate,
   NewView,
+  Row,
   Suspect,
   VcFinal,
   ViewCertificate,
@@ -11,7 +12,10 @@ import type {
   Vote,
   VoteType,
 } from '../../consensus/message.ts';
+
 import { sealType, vcFinalDigest, viewCertificate, votesOf } from '../../consensus/statement.ts';
+import { generationOf } from '../../consensus/suspicion-graph.ts';
+
 import type { Bytes, Hash } from '../../primitives/ids.ts';
 import type { Cluster } from '../unit/consensus/cluster.ts';
 import { readBlock } from '../unit/consensus/test-block.ts';
@@ -35,11 +39,22 @@ export function proposal(cluster: Cluster, signer: number, block: Bytes, at: Par
   return { kind: 'PROPOSAL' as const, prepare: vote(cluster, signer, 'PREPARE', { hash, height, ...at }), block };
 }
 
+export function row(cluster: Cluster, signer: number, members: readonly number[], generation = 0): Row {
+  return cluster.seal<Row>(signer, { kind: 'ROW', epoch, generation, members });
+}
+
+/** With a row of its own that holds the accused and nobody else, unless told otherwise. */
 export function suspect(cluster: Cluster, signer: number, view: number, about: Partial<Suspect> = {}): Suspect {
   const group = makeSchedule(cluster.nodes.length).groupOf(view);
   const accused = [group.find((member) => member !== signer)!];
-  const fields = { epoch, view, target: view + 1, accused, rows: [], ...about };
-  return cluster.seal<Suspect>(signer, { kind: 'SUSPECT', ...fields });
+  const fields = { epoch, view, target: view + 1, accused, ...about };
+  const own = row(
+    cluster,
+    signer,
+    [...new Set(fields.accused)].sort((a, b) => a - b),
+    generationOf(view),
+  );
+  return cluster.seal<Suspect>(signer, { kind: 'SUSPECT', rows: [own], ...fields });
 }
 
 /** A certificate that only the whole group together can make. */

@@ -106,7 +106,8 @@ describe('section 10: what a restarted active says', () => {
   it('a SUSPECT that was logged, but not the view it leads to, is acted on after the restart', () => {
     const cluster = Cluster.started(3);
     const node = cluster.nodes[1]!;
-    node.crashAt = node.records.length + 1;
+    // Its row, and the SUSPECT.
+    node.crashAt = node.records.length + 2;
     cluster.step(1, { kind: 'overdue', view: 0 });
     expect(node.up).toBe(false);
     expect(node.durable).toMatchObject({ view: 0, suspect: { view: 0 } });
@@ -120,7 +121,7 @@ describe('section 10: what a restarted active says', () => {
     cluster.want(0, 1);
     cluster.run(50);
     const node = cluster.nodes[3]!;
-    cluster.step(1, { kind: 'overdue', view: 0 });
+    cluster.step(2, { kind: 'overdue', view: 0 });
     cluster.filter = (_, to, { kind }) => to !== 3 || kind !== 'NEW-VIEW';
     cluster.run(50);
     cluster.filter = () => true;

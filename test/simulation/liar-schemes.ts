@@ -9,6 +9,7 @@ import type {
   Message,
   NewView,
   Proposal,
+  Row,
   Suspect,
   VcFinal,
   ViewChange,
@@ -16,6 +17,7 @@ import type {
 } from '../../consensus/message.ts';
 import { encodeMessage } from '../../consensus/message-codec.ts';
 import { type Statement, statementDigest, viewCertificate } from '../../consensus/statement.ts';
+import { generationOf, jumpFrom } from '../../consensus/suspicion-graph.ts';
 import { readBlockId } from '../../ledger/block.ts';
 import type { Bytes } from '../../primitives/ids.ts';
 import { rivalOf, spoiled } from './liar-blocks.ts';
@@ -204,20 +206,21 @@ export class Schemer {
     const n = config.validators.length;
     const t = faultThreshold(n);
     if (t === 0) return;
-    const { groupOf } = makeSchedule(n);
+    const schedule = makeSchedule(n);
+    const said = { epoch: config.epoch, signer: self, incarnation: env.incarnation, signature: new Uint8Array(0) };
     const suspects: Suspect[] = [];
     const first = Math.max(0, this.#conspiracy.view - this.#rng.int(2));
     const count = 1 + this.#rng.int(STORM_MAX);
     for (let view = first; view < first + count; view++) {
-      const others = groupOf(view).filter((member) => member !== self);
+      const others = schedule.groupOf(view).filter((member) => member !== self);
       if (others.length > t) continue;
       const accused = this.#rng.shuffle(others).slice(0, 1 + this.#rng.int(t));
-      const target = view + (this.#rng.chance(0.8) ? 1 : 2 + this.#rng.int(20));
-      const rows = this.#rng.chance(0.9) ? [] : [this.#rng.bytes(this.#rng.int(60))];
-      const about = { kind: 'SUSPECT' as const, epoch: config.epoch, view, target, accused, rows };
-      suspects.push(
-        this.#sign(mind, { ...about, signer: self, incarnation: env.incarnation, signature: new Uint8Array(0) }),
-      );
+      const members = [...accused].sort((a, b) => a - b);
+      const row = this.#sign<Row>(mind, { kind: 'ROW', generation: generationOf(view), members, ...said });
+      const rows = this.#rng.chance(0.9) ? [row] : [];
+      const near = this.#rng.pick([view + 1, jumpFrom(schedule, view, rows).target]);
+      const target = this.#rng.chance(0.8) ? near : view + 2 + this.#rng.int(20);
+      suspects.push(this.#sign<Suspect>(mind, { kind: 'SUSPECT', view, target, accused, rows, ...said }));
     }
     for (const to of this.#marked()) {
       if (this.#rng.chance(0.3)) env.send(to, 'consensus', encodeMessage({ kind: 'CHAIN', suspects }));

@@ -5,22 +5,15 @@
  * else's, so everything it makes up is signed by it, in the epoch its host is in. How many there may be beside crashed and
  * cut-off replicas is decided where the options are drawn.
  */
-import { faultThreshold } from '../../consensus/config.ts';
-import { makeSchedule } from '../../consensus/groups.ts';
-import {
-  type Certificate,
-  epochOf,
-  type Message,
-  type NewView,
-  type SignedMessage,
-  type Vote,
-} from '../../consensus/message.ts';
+import { type Certificate, epochOf, type Message, type NewView, type Vote } from '../../consensus/message.ts';
 import { decodeMessage, encodeMessage } from '../../consensus/message-codec.ts';
 import { type Statement, sealDigest, sealType, statementDigest, viewCertificate } from '../../consensus/statement.ts';
+import { generationOf } from '../../consensus/suspicion-graph.ts';
 import { WIRE_LIMITS } from '../../consensus/wire-numbers.ts';
 import { decodeBatch, encodeBatch } from '../../node/transaction-relay.ts';
 import { EMPTY } from '../../primitives/bytes.ts';
 import type { Bytes, Hash } from '../../primitives/ids.ts';
+import { Accuser, type Speaker } from './accuser.ts';
 import { SimDisk } from './disk.ts';
 import { Conspiracy, type Mind, type Traffic } from './liar-conspiracy.ts';
 import { Schemer } from './liar-schemes.ts';
@@ -45,6 +38,7 @@ class Liar {
   readonly #sent: Sent[] = [];
   readonly #hashes: Hash[] = [];
   readonly #certificates: Certificate[] = [];
+  readonly #accuser: Accuser;
   readonly twinDisk: SimDisk;
   readonly twinStore: SimStoreDisk;
   #epoch = 0;
@@ -61,6 +55,7 @@ class Liar {
     this.#machines = machineCount(options);
     this.#rng = new Rng(options.seed, `liar ${self}`);
     this.#habits = new Set(options.liars?.habits ?? []);
+    this.#accuser = new Accuser(this.#rng.stream('accuser'));
     this.twinDisk = new SimDisk(options.disk, this.#rng.stream(`twin disk ${self}`));
     this.twinStore = genesisStore.clone();
     this.#schemer =
@@ -121,33 +116,35 @@ class Liar {
     });
   }
 
-  #accuse(mind: Mind): void {
+  #speaker(mind: Mind): Speaker {
     const { config, self } = mind.standing();
-    const n = config.validators.length;
-    const view = Math.max(0, this.#view - this.#rng.int(2));
-    const group = makeSchedule(n).groupOf(view);
-    const others = group.filter((member) => member !== self);
-    if (others.length === 0 || others.length === group.length) return;
-    const accused = this.#rng.shuffle(others).slice(0, 1 + this.#rng.int(faultThreshold(n)));
-    const suspect = this.#sign(mind, {
-      kind: 'SUSPECT',
+    return {
+      self,
       epoch: config.epoch,
-      view,
-      target: view + 1,
-      accused,
-      rows: [],
-      signer: self,
+      validators: config.validators.length,
       incarnation: mind.env.incarnation,
-    });
-    this.#broadcast(mind, encodeMessage(suspect));
+      sign: (statement) => this.#sign(mind, statement),
+    };
+  }
+
+  /** To many, or to one alone. */
+  #accuse(mind: Mind): void {
+    const rng = this.#rng;
+    const speaker = this.#speaker(mind);
+    if (speaker.self < 0) return;
+    const suspect = this.#accuser.suspect(speaker, Math.max(0, this.#view - rng.int(rng.chance(0.7) ? 2 : 12)));
+    if (suspect === undefined) return;
+    const payload = encodeMessage(suspect);
+    if (rng.chance(0.7)) this.#broadcast(mind, payload);
+    else mind.env.send(rng.int(this.#machines), 'consensus', payload);
   }
 
   #broadcast({ env }: Mind, payload: Bytes): void {
     for (let to = 0; to < this.#machines; to++) if (this.#rng.chance(0.6)) env.send(to, 'consensus', payload);
   }
 
-  #sign({ env, standing }: Mind, statement: Statement): SignedMessage {
-    return { ...statement, signature: env.sign(statementDigest(standing().config, statement)) } as SignedMessage;
+  #sign<S extends Statement>({ env, standing }: Mind, statement: S): S & { readonly signature: Uint8Array } {
+    return { ...statement, signature: env.sign(statementDigest(standing().config, statement)) };
   }
 
   /** Whether this host (of twins) hears what a peer says, and is heard by it. */
@@ -168,6 +165,7 @@ class Liar {
     const { message } = decoded;
     this.#follow(message);
     if ('view' in message) this.#view = Math.max(this.#view, message.view);
+    this.#accuser.hear(message);
     if ('hash' in message) this.#hashes.push(message.hash);
     if (this.#hashes.length > 50) this.#hashes.shift();
     if (message.kind === 'FINALITY' || message.kind === 'FINAL') this.#certificates.push(message.proof);
@@ -276,6 +274,12 @@ class Liar {
           prepare: this.#sign(mind, { ...message.prepare, hash: rng.pick(this.#hashes) }) as typeof message.prepare,
         };
       case 'HEARTBEAT':
+        if (this.has('accuses') && rng.chance(0.1)) {
+          const speaker = this.#speaker(mind);
+          return speaker.self < 0
+            ? message
+            : { ...message, row: this.#accuser.row(speaker, generationOf(message.view), []) };
+        }
         if (!this.has('boasts') || rng.chance(0.5)) return message;
         return {
           ...message,

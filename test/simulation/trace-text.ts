@@ -16,7 +16,11 @@ export function traceText(trace: Trace, machineOf: (index: number) => number | u
     case 'halted':
       return `halted: ${trace.reason}`;
     case 'suspect':
-      return `suspects ${trace.accused.map(named)} in view ${trace.view}: ${trace.reason}`;
+      return `suspects ${trace.accused.map(named)} in view ${trace.view}, on to ${trace.target}: ${trace.reason}`;
+    case 'suspicion':
+      return `notes that ${named(trace.by)} suspects ${trace.of.map(named)}: ${trace.reason}`;
+    case 'generation':
+      return `begins generation ${trace.generation} of suspicions`;
     case 'view-entered':
       return `enters view ${trace.view} (${named(trace.by)} accused ${trace.accused.map(named)})`;
     case 'view-installed':

@@ -184,6 +184,7 @@ export class GovernedChain {
       peers: new Map(peers),
       suspicionMs: 1000,
       proven: new Map(),
+      suspectedBy: new Map(),
     };
     // Those in touch are linked.
     for (const { validator, peerId } of this.members) {

@@ -5,7 +5,7 @@
  * signature by somebody whose place it is not. Fed with every message that leaves a correct replica; what liars sign is
  * not looked at.
  */
-import type { Certificate, Message, SignedMessage, Vote } from '../../../consensus/message.ts';
+import type { Certificate, Message, Row, SignedMessage, Vote } from '../../../consensus/message.ts';
 import { sealType } from '../../../consensus/statement.ts';
 import { readBlockId } from '../../../ledger/block.ts';
 import type { Bytes, Hash } from '../../../primitives/ids.ts';
@@ -53,6 +53,8 @@ export class SignatureChecker {
   /** Signature to its place in the order in which signatures were made. */
   readonly #orders = new Map<string, number>();
   readonly #voters = new Map<string, Voter>();
+  /** Largest suspicion row by voter and generation. */
+  readonly #rows = new Map<string, readonly number[]>();
   /** Per epoch: the head that each view opened with. */
   readonly #newViews = new Map<string, { readonly height: number; readonly hash: Hash }>();
   /** Blocks that end their epoch when they are executed. */
@@ -103,6 +105,8 @@ export class SignatureChecker {
         for (const held of message.held) this.#signed(held);
         return;
       case 'HEARTBEAT':
+        if (message.row !== undefined) this.#row(message.row);
+        return;
       case 'FETCH-FINAL':
       case 'FETCH-BODIES':
       case 'ASK':
@@ -123,6 +127,7 @@ export class SignatureChecker {
         this.#vote(message);
         return;
       case 'SUSPECT':
+        for (const row of message.rows) this.#row(row);
         this.#once(message, (group) => group.includes(message.signer));
         return;
       case 'VIEW-CHANGE':
@@ -144,6 +149,19 @@ export class SignatureChecker {
         if (this.#voter(message) !== undefined) this.#newViews.set(`${message.epoch}/${message.view}`, message.prepare);
         return;
     }
+  }
+
+  /** Of one signer's rows in a generation each holds the other or is held by it. */
+  #row(row: Row): void {
+    const voter = this.#voter(row);
+    if (voter === undefined) return;
+    const key = `${voter.key} ${row.generation}`;
+    const largest = this.#rows.get(key) ?? [];
+    const [small, large] = largest.length < row.members.length ? [largest, row.members] : [row.members, largest];
+    if (!small.every((member) => large.includes(member))) {
+      this.#fail('double-sign', `a suspicion row of replica ${voter.machine} shrank: ${largest}, then ${row.members}`);
+    }
+    this.#rows.set(key, large);
   }
 
   #certificate(certificate: Certificate | undefined): void {

@@ -92,6 +92,8 @@ export class Cluster {
   readonly liars = new Set<number>();
   /** Returns false to lose a message. */
   filter: (from: number, to: number, message: Message) => boolean = () => true;
+  /** How long a message is on its way. */
+  delay: (from: number, to: number, message: Message) => number = () => 5;
   /** Returns false to refuse a block on execution. */
   judge: (node: Node, block: Bytes) => boolean = () => true;
   /** Whether a block, by its height, ends the epoch, as this node sees it. */
@@ -295,7 +297,9 @@ export class Cluster {
   send(from: number, to: number, message: Message): void {
     if (!this.liars.has(from)) this.watch.leaves(from, message);
     this.sent.push({ from, to, at: this.now, message });
-    if (this.filter(from, to, message)) this.queue.push({ from, to, bytes: bytesOf(message), at: this.now + 5 });
+    if (this.filter(from, to, message)) {
+      this.queue.push({ from, to, bytes: bytesOf(message), at: this.now + this.delay(from, to, message) });
+    }
   }
 
   /** Signs anything with a validator's key, for a test that lies. */
@@ -335,7 +339,7 @@ export class Cluster {
     this.send(node.index, parcel.from, { kind: 'BLOCKS', nonce: message.nonce, blocks });
   }
 
-  /** Lets time pass: messages arrive in order, 5 ms after they were sent, with a tick every 10 ms. */
+  /** Lets time pass: messages arrive when their delay is over, with a tick every 10 ms. */
   run(ms: number): void {
     const end = this.now + ms;
     while (this.now < end) {

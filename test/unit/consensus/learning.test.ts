@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Heartbeat } from '../../../consensus/message.ts';
-import { EMPTY } from '../../../primitives/bytes.ts';
 import { certificate, newView, proposal, suspect, vcFinal, viewChange, vote } from '../../paper/lies.ts';
 import { Cluster, ROOT } from './cluster.ts';
 import { makeBlock, readBlock } from './test-block.ts';
 
 function heartbeat(about: Partial<Heartbeat>): Heartbeat {
-  const none = { epoch: 0, view: 0, generation: 0, final: 0, head: 0, tick: 1, echo: 0, row: EMPTY };
+  const none = { epoch: 0, view: 0, final: 0, head: 0, tick: 1, echo: 0, row: undefined };
   return { kind: 'HEARTBEAT', ...none, ...about };
 }
 

@@ -85,7 +85,7 @@ describe('message codec: memory', () => {
     const heartbeat = decoded(encodeMessage(SAMPLE_MESSAGES.HEARTBEAT));
     if (commit.kind !== 'COMMIT' || heartbeat.kind !== 'HEARTBEAT') throw new Error('another kind');
     expect(owns(commit.signature)).toBe(true);
-    expect(owns(heartbeat.row)).toBe(true);
+    expect(owns(heartbeat.row!.signature)).toBe(true);
     const frame = encodeMessage(SAMPLE_MESSAGES.FINAL);
     const final = decoded(frame);
     frame.fill(0);
@@ -226,9 +226,8 @@ describe('message codec: refusals', () => {
   const newView = SAMPLE_MESSAGES['NEW-VIEW'];
   const many = <T>(item: T, count: number): T[] => new Array<T>(count).fill(item);
   const sizes: [string, number, (count: number) => Message][] = [
-    ['rows', WIRE_LIMITS.rows, (count) => ({ ...SUSPECT, rows: many(Uint8Array.of(9), count) })],
-    ['bytes of a row', WIRE_LIMITS.rowBytes, (count) => ({ ...SUSPECT, rows: [new Uint8Array(count)] })],
-    ['bytes of a heartbeat row', WIRE_LIMITS.rowBytes, (count) => ({ ...HEARTBEAT, row: new Uint8Array(count) })],
+    ['rows', WIRE_LIMITS.rows, (count) => ({ ...SUSPECT, rows: many(SUSPECT.rows[0]!, count) })],
+    ['members of a row', 100, (count) => ({ ...HEARTBEAT, row: { ...HEARTBEAT.row!, members: many(3, count) } })],
     ['SUSPECTs of a chain', WIRE_LIMITS.suspects, (count) => ({ ...CHAIN, suspects: many(SUSPECT, count) })],
     ['blocks', WIRE_LIMITS.blocks, (count) => ({ ...BLOCKS, blocks: many(BLOCKS.blocks[0]!, count) })],
     ['bytes of a block', WIRE_LIMITS.blockBytes, (count) => ({ ...PROPOSAL, block: new Uint8Array(count) })],

@@ -5,6 +5,7 @@ import type {
   Certificate,
   Message,
   NewView,
+  Row,
   SignedMessage,
   Suspect,
   VcFinal,
@@ -40,12 +41,19 @@ function certificate(...kinds: Certificate['kind'][]): fc.Arbitrary<Certificate>
 
 const anyVote = vote('PREPARE', 'COMMIT', 'COMMITTED');
 const anyCertificate = certificate('QC', 'FP');
+const row: fc.Arbitrary<Row> = fc.record({
+  kind: fc.constant('ROW' as const),
+  epoch: number,
+  generation: number,
+  members: list(fc.nat(VALIDATORS - 1)),
+  ...seal,
+});
 const suspect: fc.Arbitrary<Suspect> = fc.record({
   kind: fc.constant('SUSPECT' as const),
   ...place,
   target: number,
   accused: list(fc.nat(VALIDATORS - 1)),
-  rows: list(bytes(80)),
+  rows: list(row),
   ...seal,
 });
 const viewChange: fc.Arbitrary<ViewChange> = fc.record({
@@ -90,12 +98,11 @@ export const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   fc.record({
     kind: fc.constant('HEARTBEAT' as const),
     ...place,
-    generation: number,
     final: number,
     head: number,
     tick: fc.nat({ max: 2 ** 31 - 1 }).map((n) => n * 2 ** 20),
     echo: number,
-    row: bytes(80),
+    row: maybe(row),
   }),
   fc.record({ kind: fc.constant('FETCH-FINAL' as const), nonce: number, from: number }),
   fc.record({ kind: fc.constant('FETCH-BODIES' as const), nonce: number, hash, height: number, floor: number }),
@@ -133,6 +140,7 @@ export const anyRecord: fc.Arbitrary<DurableRecord> = fc.oneof(
     viewChange: maybe(viewChange),
   }),
   fc.record({ kind: fc.constant('suspect' as const), suspect }),
+  fc.record({ kind: fc.constant('row' as const), row }),
   fc.record({ kind: fc.constant('vc-final' as const), vcFinal }),
   fc.record({ kind: fc.constant('new-view' as const), newView }),
   fc.record({

@@ -7,12 +7,18 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decodeCertificate, encodeCertificate } from '../../../consensus/certificate-codec.ts';
 import { makeSchedule } from '../../../consensus/groups.ts';
-import type { Certificate, Message, Seal, SignedMessage, Vote } from '../../../consensus/message.ts';
+import type { Certificate, Message, Row, Seal, SignedMessage, Vote } from '../../../consensus/message.ts';
 import { decodeMessage, encodeMessage } from '../../../consensus/message-codec.ts';
 import { decodeRecord, encodeRecord } from '../../../consensus/record-codec.ts';
 import { statementDigest, vcFinalDigest, viewCertificate } from '../../../consensus/statement.ts';
 import { Verifier } from '../../../consensus/verify.ts';
-import { CERTIFICATE_NUMBERS, MESSAGE_NUMBERS, RECORD_NUMBERS, WIRE_LIMITS } from '../../../consensus/wire-numbers.ts';
+import {
+  CERTIFICATE_NUMBERS,
+  MESSAGE_NUMBERS,
+  NESTED_NUMBERS,
+  RECORD_NUMBERS,
+  WIRE_LIMITS,
+} from '../../../consensus/wire-numbers.ts';
 import { concat, fromHex, toHex, utf8 } from '../../../primitives/bytes.ts';
 import type { Bytes } from '../../../primitives/ids.ts';
 import { keccakHash } from '../../../primitives/keccak.ts';
@@ -28,18 +34,21 @@ const verifier = new Verifier(SAMPLE_CONFIG, makeSchedule(BOUNDS.validators), re
 const page = readFileSync(PAGE, 'utf8');
 
 /** The signed bytes as docs/wire.md words them, written a second time, from the page and not from statement.ts. */
-function statementBytes(message: SignedMessage): Bytes {
+function statementBytes(message: SignedMessage | Row): Bytes {
   const { chainId, genesisHash, membershipHash } = SAMPLE_CONFIG;
-  const { kind, epoch, view, incarnation } = message;
+  const { kind, epoch, incarnation } = message;
+  const view = kind === 'ROW' ? 0 : message.view;
   const opened = 'viewCertificate' in message ? message.viewCertificate || '0x' : '0x';
   const common = [utf8(`quorate/${kind}/1`), chainId, genesisHash, epoch, membershipHash, incarnation, view, opened];
   return rlpEncode([...common, utf8(kind), ...statementFields(message)]);
 }
 
-function statementFields(message: SignedMessage): RlpInput[] {
+function statementFields(message: SignedMessage | Row): RlpInput[] {
   switch (message.kind) {
+    case 'ROW':
+      return [message.generation, message.members];
     case 'SUSPECT':
-      return [message.target, message.accused, message.rows];
+      return [message.target, message.accused, message.rows.map(signedRow)];
     case 'VIEW-CHANGE': {
       const { lastSigned: last, head, final } = message;
       const locked = last === undefined ? [] : [signedVote(last.prepare), last.commit ? signedVote(last.commit) : []];
@@ -61,6 +70,10 @@ function seal({ signer, incarnation, signature }: Seal): RlpInput {
 function signedVote(vote: Vote): RlpInput {
   const { kind, epoch, view, viewCertificate: opened, height, hash } = vote;
   return [utf8(`quorate/${kind}/1`), epoch, view, opened || '0x', height, hash, seal(vote)];
+}
+
+function signedRow(row: Row): RlpInput {
+  return [utf8('quorate/ROW/1'), row.epoch, row.generation, row.members, seal(row)];
 }
 
 function certificate(about: Certificate | undefined): RlpInput {
@@ -85,10 +98,11 @@ function vectors(): Map<string, Bytes> {
   return out;
 }
 
-function signedKinds(): SignedMessage[] {
+function signedKinds(): (SignedMessage | Row)[] {
   const { PREPARE, COMMIT, COMMITTED, SUSPECT } = SAMPLE_MESSAGES;
+  const { row } = SAMPLE_RECORDS.row;
   const { 'VIEW-CHANGE': viewChange, 'VC-FINAL': vcFinal, 'NEW-VIEW': newView } = SAMPLE_MESSAGES;
-  return [PREPARE, COMMIT, COMMITTED, SUSPECT, viewChange, vcFinal, newView];
+  return [PREPARE, COMMIT, COMMITTED, SUSPECT, viewChange, vcFinal, newView, row];
 }
 
 function wrap(hex: string): string {
@@ -119,6 +133,7 @@ describe('docs/wire.md', () => {
 
   it.each([
     ...Object.entries(MESSAGE_NUMBERS),
+    ...Object.entries(NESTED_NUMBERS),
     ...Object.entries(CERTIFICATE_NUMBERS),
     ...Object.entries(RECORD_NUMBERS),
   ])('heads the section on %s with its number %i', (kind, number) => {
@@ -147,6 +162,7 @@ describe('docs/wire.md', () => {
     const { PREPARE, COMMIT, COMMITTED, SUSPECT } = SAMPLE_MESSAGES;
     for (const vote of [PREPARE, COMMIT, COMMITTED]) expect(verifier.vote(vote)).toBeUndefined();
     expect(verifier.suspect(SUSPECT)).toBeUndefined();
+    expect(verifier.row(SAMPLE_RECORDS.row.row)).toBeUndefined();
     expect(verifier.viewChange(SAMPLE_MESSAGES['VIEW-CHANGE'])).toBeUndefined();
     expect(verifier.vcFinal(SAMPLE_MESSAGES['VC-FINAL'])).toBeUndefined();
     expect(verifier.newView(SAMPLE_MESSAGES['NEW-VIEW'])).toBeUndefined();

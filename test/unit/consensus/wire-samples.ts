@@ -9,6 +9,7 @@ import type {
   Evidence,
   Message,
   NewView,
+  Row,
   Seal,
   Suspect,
   VcFinal,
@@ -64,7 +65,8 @@ function sealOf({ signer, incarnation, signature }: Seal): Seal {
   return { signer, incarnation, signature };
 }
 
-const suspect = seal<Suspect>(0, { kind: 'SUSPECT', epoch, view: 0, target: 1, accused: [1], rows: [] });
+const row = seal<Row>(0, { kind: 'ROW', epoch, generation: 0, members: [1] });
+const suspect = seal<Suspect>(0, { kind: 'SUSPECT', epoch, view: 0, target: 1, accused: [1], rows: [row] });
 
 function viewChange(signer: number, known: Pick<ViewChange, 'lastSigned' | 'head'>): ViewChange {
   return seal<ViewChange>(signer, { kind: 'VIEW-CHANGE', epoch, view: 1, ...known, final: undefined });
@@ -113,12 +115,11 @@ export const SAMPLE_MESSAGES: { readonly [K in Message['kind']]: Message & { kin
     kind: 'HEARTBEAT',
     epoch,
     view: 1,
-    generation: 0,
     final: 7,
     head: 8,
     tick: 123_456,
     echo: 120_000,
-    row: Uint8Array.of(5),
+    row,
   },
   'FETCH-FINAL': { kind: 'FETCH-FINAL', nonce: 1, from: 8 },
   'FETCH-BODIES': { kind: 'FETCH-BODIES', nonce: 2, hash: NOW.hash, height: 8, floor: 7 },
@@ -149,6 +150,7 @@ export const SAMPLE_RECORDS: { readonly [K in DurableRecord['kind']]: DurableRec
   certificate: { kind: 'certificate', certificate: qc },
   view: { kind: 'view', view: 1, suspects: [suspect], viewChange: fromPassive },
   suspect: { kind: 'suspect', suspect },
+  row: { kind: 'row', row },
   'vc-final': { kind: 'vc-final', vcFinal: vcFinals[0]! },
   'new-view': { kind: 'new-view', newView },
   mark: { kind: 'mark', type: 'COMMIT', view: 1, height: 8 },
