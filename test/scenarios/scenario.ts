@@ -92,6 +92,7 @@ function quietOptions(validators: number, candidates: number): Options {
       logBytesMax: 1_000_000,
     },
     liars: undefined,
+    anarchy: undefined,
     epochs: {
       candidates,
       policy: POLICY,

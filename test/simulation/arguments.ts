@@ -12,6 +12,7 @@ export const OVERRIDES = {
   lying: { type: 'boolean' },
   honest: { type: 'boolean' },
   epochs: { type: 'boolean' },
+  anarchy: { type: 'boolean' },
 } as const;
 
 type Values = { readonly [name in keyof typeof OVERRIDES]?: string | boolean | undefined };
@@ -59,6 +60,7 @@ export function overridesOf(values: Values): Overrides {
     lying: values.lying === true || undefined,
     honest: values.honest === true || undefined,
     epochs: values.epochs === true || undefined,
+    anarchy: values.anarchy === true || undefined,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -34,6 +34,8 @@ export class SimDisk {
   #durable: Uint8Array[] = [];
   #tail: Pending[] = [];
   #sequence = 0;
+  /** Told how long each write takes. */
+  onWrite: ((delayMs: number) => void) | undefined;
   #slowFactor = 1;
   #calm = false;
   #backup: readonly Uint8Array[] = [];
@@ -232,7 +234,9 @@ export class SimWal {
     this.#urgent = false;
     const covered = this.#disk.sequence;
     this.#covered = covered;
-    this.#hooks.after(this.#disk.syncDelayMs(), () => {
+    const delayMs = this.#disk.syncDelayMs();
+    this.#disk.onWrite?.(delayMs);
+    this.#hooks.after(delayMs, () => {
       this.#busy = false;
       this.#disk.complete(covered);
       if (!this.#disk.isLying) this.#tell(covered);

@@ -110,7 +110,8 @@ const open: OpenProcess = async (env) => {
     onTrace: (trace) => {
       const machine = trace.name === 'conflict' || trace.name === 'proven' ? numberOfMember(trace.signer) : undefined;
       const block = trace.name === 'certified' ? trace.hash : undefined;
-      env.log(trace.name, traceText(trace, numberOfMember), { machine, block });
+      const view = trace.name === 'view-entered' ? trace.view : undefined;
+      env.log(trace.name, traceText(trace, numberOfMember), { machine, block, view });
     },
     onProof: (proof) => {
       const block = env.gossips ? ledger.rawBlock(proof.height) : undefined;
@@ -128,11 +129,16 @@ const open: OpenProcess = async (env) => {
         env.log(
           'epoch',
           `is in epoch ${epoch} of ${members.length}, ${self < 0 ? 'no validator' : `validator ${self}`}`,
+          { epoch },
         );
     },
   });
+  let isStarted = false;
   return {
-    start: () => host.start(env.records, { clean: env.walState === 'clean', afterLoss: env.afterLoss }),
+    start: () => {
+      host.start(env.records, { clean: env.walState === 'clean', afterLoss: env.afterLoss });
+      isStarted = true;
+    },
     onMessage: (from, channel, payload) => {
       if (channel === 'gossip') host.onGossipedBlock(payload);
       else host.onMessage(env.machines[from]!.nodeKey, channel, payload);
@@ -144,6 +150,7 @@ const open: OpenProcess = async (env) => {
     account,
     governance: () => ledger.governance({ final: true }),
     standing: () => ({ config: host.config, self: host.self, phase: host.status.phase }),
+    takesPart: () => isStarted && (host.status.phase === 'running' || host.status.phase === 'ended'),
   };
 };
 

@@ -8,6 +8,7 @@ import { makeSchedule } from '../../consensus/groups.ts';
 import type { Certificate, Message, Seal, SignedMessage, ViewChange, Vote } from '../../consensus/message.ts';
 import { sealType, statementDigest } from '../../consensus/statement.ts';
 import type { Bytes, Hash } from '../../primitives/ids.ts';
+import type { SplitOptions } from './anarchy-options.ts';
 import type { Channel } from './network.ts';
 import type { ProcessEnvironment, Standing } from './process.ts';
 import type { Rng } from './rng.ts';
@@ -22,6 +23,12 @@ export type Traffic = {
   readonly from: number;
   readonly message: Message;
   readonly payload: Bytes;
+};
+
+type Parties = {
+  readonly liars: readonly number[];
+  readonly machines: number;
+  readonly split?: SplitOptions | undefined;
 };
 
 const CERTIFICATES_MAX = 60;
@@ -59,16 +66,21 @@ export class Conspiracy {
   /** Honest machines that are lied to. */
   marks: ReadonlySet<number> = new Set();
   strikes = 0;
+  readonly split: SplitOptions | undefined;
+  /** Which host of a liar said something, so that another liar's host on the same side hears it, and only that one. */
+  readonly hostOf = new WeakMap<Bytes, number>();
 
-  constructor(
-    scheme: SchemeOptions,
-    rng: Rng,
-    parties: { readonly liars: readonly number[]; readonly machines: number },
-  ) {
+  constructor(scheme: SchemeOptions, rng: Rng, parties: Parties) {
     this.#scheme = scheme;
+    this.split = parties.split;
     this.#rng = rng;
     const all = Array.from({ length: parties.machines }, (_, index) => index);
     this.#honest = all.filter((index) => !parties.liars.includes(index));
+  }
+
+  /** When it last heard anything: liars have no clock in common. */
+  get now(): number {
+    return this.#now;
   }
 
   get isOn(): boolean {

@@ -22,6 +22,7 @@ import { type Habit, machineCount, type Options } from './options.ts';
 import type { OpenProcess, ProcessEnvironment, SimProcess } from './process.ts';
 import { Rng } from './rng.ts';
 import type { Platform, Shared } from './setting.ts';
+import { sideOf } from './split.ts';
 import type { SimStoreDisk } from './store.ts';
 
 type Sent = { readonly to: number; readonly channel: Channel; readonly payload: Bytes };
@@ -44,6 +45,7 @@ class Liar {
   #epoch = 0;
   #view = 0;
   readonly #machines: number;
+  readonly #conspiracy: Conspiracy | undefined;
   readonly #schemer: Schemer | undefined;
   /** Per peer: which of the twins it talks to; both when they overlap. */
   #audience: number[] = [];
@@ -58,6 +60,7 @@ class Liar {
     this.#accuser = new Accuser(this.#rng.stream('accuser'));
     this.twinDisk = new SimDisk(options.disk, this.#rng.stream(`twin disk ${self}`));
     this.twinStore = genesisStore.clone();
+    this.#conspiracy = conspiracy;
     this.#schemer =
       conspiracy && new Schemer(conspiracy, this.#rng.stream(`schemes of ${self}`), options, this.#machines);
     this.#changeMind();
@@ -147,21 +150,37 @@ class Liar {
     return { ...statement, signature: env.sign(statementDigest(standing().config, statement)) };
   }
 
-  /** Whether this host (of twins) hears what a peer says, and is heard by it. */
-  talksTo(host: number, peer: number): boolean {
+  /** Whether this host (of twins) hears what a peer says. */
+  hearsFrom(host: number, peer: number, payload: Bytes): boolean {
+    const split = this.#conspiracy?.split;
+    if (split === undefined || !this.has('twins')) return this.#isAudience(host, peer);
+    const side = sideOf(split, peer, this.#conspiracy!.now) ?? this.#conspiracy!.hostOf.get(payload);
+    return side === undefined || side === host;
+  }
+
+  /** Whether it is heard by one. Until a split begins the second of two is silent. */
+  #speaksTo(host: number, peer: number, payload: Bytes): boolean {
+    const conspiracy = this.#conspiracy;
+    if (conspiracy?.split === undefined || !this.has('twins')) return this.#isAudience(host, peer);
+    if (conspiracy.now < conspiracy.split.fromMs) return host === 0;
+    conspiracy.hostOf.set(payload, host);
+    return (sideOf(conspiracy.split, peer, conspiracy.now) ?? host) === host;
+  }
+
+  #isAudience(host: number, peer: number): boolean {
     return !this.has('twins') || this.#audience[peer] === HOSTS || this.#audience[peer] === host;
   }
 
-  /** What is handed in or passed on, without what is censored. */
+  /** Whether it takes a transaction. */
   admits(raw: Bytes): boolean {
     return this.#schemer?.censors(raw) !== true;
   }
 
-  /** What comes in; false when the host is not to hear of it. */
-  hears(payload: Bytes, channel: Channel): boolean {
-    if (channel === 'transactions') return true;
+  /** What comes in, as the host is to hear it. */
+  hears(payload: Bytes, channel: Channel): Bytes {
+    if (channel === 'transactions') return encodeBatch(decodeBatch(payload).filter((raw) => this.admits(raw)));
     const decoded = decodeMessage(payload, ANY_EPOCH);
-    if (!decoded.ok) return true;
+    if (!decoded.ok) return payload;
     const { message } = decoded;
     this.#follow(message);
     if ('view' in message) this.#view = Math.max(this.#view, message.view);
@@ -171,8 +190,9 @@ class Liar {
     if (message.kind === 'FINALITY' || message.kind === 'FINAL') this.#certificates.push(message.proof);
     if (message.kind === 'VIEW-CHANGE' && message.head !== undefined) this.#certificates.push(message.head);
     if (this.#certificates.length > 20) this.#certificates.shift();
-    // It does not want to be told what it has forgotten.
-    return !(message.kind === 'ANSWER' && (this.has('forgets') || this.has('twins')));
+    // It does not want to be told what it has forgotten, or what its twin has said.
+    const isDeaf = message.kind === 'ANSWER' && (this.has('forgets') || this.has('twins'));
+    return isDeaf ? encodeMessage({ ...message, held: [] }) : payload;
   }
 
   /** Another epoch begins with view 0; what it knows of the one before it keeps, for lies. */
@@ -185,7 +205,7 @@ class Liar {
 
   send(mind: Mind, host: number, sent: Sent): boolean {
     const { env } = mind;
-    if (!this.talksTo(host, sent.to)) return true;
+    if (!this.#speaksTo(host, sent.to, sent.payload)) return true;
     if (sent.channel === 'transactions') return env.send(sent.to, sent.channel, sent.payload);
     const decoded = decodeMessage(sent.payload, ANY_EPOCH);
     if (!decoded.ok) return env.send(sent.to, sent.channel, sent.payload);
@@ -301,7 +321,7 @@ export type Cast = { readonly open: OpenProcess; readonly onTraffic?: (traffic: 
 export function withLiars(platform: Platform, options: Options, shared: Shared): Cast {
   const { liars: drawn } = options;
   if (drawn === undefined || drawn.members.length === 0) return { open: platform.open };
-  const parties = { liars: drawn.members, machines: machineCount(options) };
+  const parties = { liars: drawn.members, machines: machineCount(options), split: options.anarchy?.split };
   const conspiracy = drawn.scheme && new Conspiracy(drawn.scheme, new Rng(options.seed, 'conspiracy'), parties);
   const liars = new Map(
     drawn.members.map((index) => [index, new Liar(options, index, shared.genesisStore, conspiracy)]),
@@ -348,16 +368,15 @@ async function openLiar(
     tick: () => both((host) => host.tick()),
     onConnected: (peer) => both((host) => host.onConnected(peer)),
     onMessage: (from, channel, sent) => {
-      if (!liar.hears(sent, channel)) return;
-      const payload =
-        channel === 'transactions' ? encodeBatch(decodeBatch(sent).filter((raw) => liar.admits(raw))) : sent;
+      const payload = liar.hears(sent, channel);
       for (const [index, host] of hosts.entries())
-        if (liar.talksTo(index, from)) host.onMessage(from, channel, payload);
+        if (liar.hearsFrom(index, from, sent)) host.onMessage(from, channel, payload);
     },
     submit: (raw) => (liar.admits(raw) ? hosts[0]!.submit(raw) : { ok: false, message: 'left out' }),
     head: () => hosts[0]!.head(),
     account: (address) => hosts[0]!.account(address),
     governance: () => hosts[0]!.governance(),
     standing: mind.standing,
+    takesPart: () => hosts[0]!.takesPart(),
   };
 }

@@ -39,6 +39,7 @@ export type MachineHooks = {
   readonly environment: (machine: Machine) => Omit<ProcessEnvironment, MachinePart>;
   readonly onStarted: (machine: Machine, floor: number) => void;
   readonly onStopped: (machine: Machine) => void;
+  readonly onPaused: (machine: Machine) => void;
   readonly onAppend: (machine: Machine, records: readonly Bytes[]) => void;
   /** The process did something, and is done with it. */
   readonly onRan: (machine: Machine) => void;
@@ -229,7 +230,9 @@ export class Machine {
   }
 
   pause(): void {
-    if (this.status === 'running') this.status = 'paused';
+    if (this.status !== 'running') return;
+    this.status = 'paused';
+    this.#parts.hooks.onPaused(this);
   }
 
   resume(): void {

@@ -1,7 +1,7 @@
 /**
  * Command line of the simulator: one run, again and again the same.
  *
- *   npm run simulate -- --seed N [--validators n] [--pace k] [--epochs] [--without kind,kind] [--only kind:1,kind:3] [--safety-ms M] [--honest | --lying | --habits habit,habit] [--real-crypto true] [--verbose] [--shrink]
+ *   npm run simulate -- --seed N [--validators n] [--pace k] [--epochs] [--anarchy] [--without kind,kind] [--only kind:1,kind:3] [--safety-ms M] [--honest | --lying | --habits habit,habit] [--real-crypto true] [--verbose] [--shrink]
  *
  * `--without epochs` keeps the validators as they are at first, `--epochs` has them change. `--shrink` looks for a smaller
  * run that fails alike.

@@ -6,8 +6,11 @@ import { MACHINES_MAX } from './keys.ts';
 import type { Overrides } from './options.ts';
 import { Rng } from './rng.ts';
 
-/** Crashes, network and disks; liars, never more than the promises allow for; validators that come and go. */
-export const RUN_KINDS = ['crash', 'liars', 'epochs'] as const;
+/**
+ * Crashes, network and disks; liars, never more than the promises allow for; liars and faults beyond that; validators that
+ * come and go.
+ */
+export const RUN_KINDS = ['crash', 'liars', 'anarchy', 'epochs'] as const;
 export type RunKind = (typeof RUN_KINDS)[number];
 
 export type Plan = {
@@ -17,20 +20,23 @@ export type Plan = {
   readonly twice: boolean;
 };
 
-const SHARES: Readonly<Record<RunKind, number>> = { crash: 0.55, liars: 0.35, epochs: 0.1 };
+const SHARES: Readonly<Record<RunKind, number>> = { crash: 0.55, liars: 0.25, anarchy: 0.1, epochs: 0.1 };
 const VALIDATORS_MAX = MACHINES_MAX - 1;
 const PACE_MAX = 150;
 
 function drawKind(rng: Rng): RunKind {
-  const at = rng.float();
-  if (at < SHARES.crash) return 'crash';
-  return at < SHARES.crash + SHARES.liars ? 'liars' : 'epochs';
+  let left = rng.float();
+  for (const kind of RUN_KINDS) {
+    left -= SHARES[kind];
+    if (left < 0) return kind;
+  }
+  return 'epochs';
 }
 
 /** With n below 3 nobody may lie. */
 function drawSize(rng: Rng, kind: RunKind): number {
   const usual = rng.pick([3, 3, 3, 5, 5, 7]);
-  const least = kind === 'liars' ? 3 : 1;
+  const least = kind === 'liars' || kind === 'anarchy' ? 3 : 1;
   const any = least + rng.int(VALIDATORS_MAX - least + 1);
   return rng.chance(0.6) ? usual : any;
 }
@@ -38,6 +44,7 @@ function drawSize(rng: Rng, kind: RunKind): number {
 const OF_KIND: Readonly<Record<RunKind, Overrides>> = {
   crash: { honest: true, without: ['epochs'] },
   liars: { lying: true, without: ['epochs'] },
+  anarchy: { anarchy: true, without: ['epochs'] },
   epochs: { epochs: true },
 };
 

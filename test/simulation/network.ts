@@ -14,6 +14,15 @@ export type NetworkHooks = {
   readonly onMessage: (to: number, from: number, channel: Channel, payload: Uint8Array) => void;
   readonly onConnected: (at: number, peer: number) => void;
   readonly isRunning: (replica: number) => boolean;
+  readonly watch?: NetworkWatch | undefined;
+};
+
+/** Told of what the network does to messages, links and ways. */
+export type NetworkWatch = {
+  /** `delayMs` undefined: it is lost. */
+  readonly onMessage: (from: number, to: number, delayMs: number | undefined) => void;
+  readonly onLink: (a: number, b: number, isUp: boolean) => void;
+  readonly onCut: (from: number, to: number, isCut: boolean) => void;
 };
 
 type Held = { readonly from: number; readonly to: number; readonly deliver: () => void };
@@ -74,6 +83,7 @@ export class SimNetwork {
     const calm = this.#isCalm(from, to);
     if (!calm && this.#rng.chance(this.#options.lossChance)) {
       this.counts.lost++;
+      this.#hooks.watch?.onMessage(from, to, undefined);
       return true;
     }
     this.#schedule(from, to, life, channel, payload);
@@ -112,6 +122,7 @@ export class SimNetwork {
       this.counts.delivered++;
       this.#hooks.onMessage(to, from, channel, payload);
     };
+    this.#hooks.watch?.onMessage(from, to, arrival - now);
     this.#timeline.after(arrival - now, deliver);
   }
 
@@ -132,6 +143,7 @@ export class SimNetwork {
       this.#links++;
       this.#link[this.#pair(a, b)] = this.#links;
       this.#link[this.#pair(b, a)] = this.#links;
+      this.#hooks.watch?.onLink(a, b, true);
       const [first, second] = this.#rng.chance(0.5) ? [a, b] : [b, a];
       this.#announce(first, second, this.#links, 0);
       this.#announce(second, first, this.#links, this.#delayMs(first, second));
@@ -148,7 +160,10 @@ export class SimNetwork {
 
   /** The link breaks, with all that is in flight, and comes up again if it can. */
   reset(a: number, b: number): void {
-    if (this.#link[this.#pair(a, b)] !== 0) this.counts.resets++;
+    if (this.#link[this.#pair(a, b)] !== 0) {
+      this.counts.resets++;
+      this.#hooks.watch?.onLink(a, b, false);
+    }
     this.#link[this.#pair(a, b)] = 0;
     this.#link[this.#pair(b, a)] = 0;
     this.#held = this.#held.filter(
@@ -167,6 +182,7 @@ export class SimNetwork {
     const pair = this.#pair(from, to);
     if (this.#cut[pair]) return;
     this.#cut[pair] = true;
+    this.#hooks.watch?.onCut(from, to, true);
     if (this.#options.mode !== 'stream') return;
     const life = this.#link[pair];
     const patience = this.#rng.exponential(CUT_SURVIVED_MS);
@@ -179,6 +195,7 @@ export class SimNetwork {
     const pair = this.#pair(from, to);
     if (!this.#cut[pair]) return;
     this.#cut[pair] = false;
+    this.#hooks.watch?.onCut(from, to, false);
     // A datagram link never broke by itself: it comes up anew, as a transport's would after a long cut.
     if (this.#options.mode === 'datagram' && !this.#cut[this.#pair(to, from)] && this.#rng.chance(0.5)) {
       this.reset(from, to);
@@ -193,8 +210,8 @@ export class SimNetwork {
     this.#cloggedUntil[this.#pair(from, to)] = this.#timeline.now + forMs;
   }
 
-  /** From now on nothing is lost, doubled or late between these; their links are made anew. */
-  calm(members: ReadonlySet<number>, delayMaxMs: number): void {
+  /** From now on nothing is lost, doubled or late between these; their links are made anew, but for `kept` pairs. */
+  calm(members: ReadonlySet<number>, delayMaxMs: number, kept = (_a: number, _b: number): boolean => false): void {
     this.#calm = { members, delayMaxMs };
     for (const a of members) {
       for (const b of members) {
@@ -202,7 +219,9 @@ export class SimNetwork {
         this.#cloggedUntil[this.#pair(a, b)] = 0;
         this.#lastArrival[this.#pair(a, b)] = 0;
         this.heal(a, b);
-        if (a < b) this.reset(a, b);
+        if (a >= b) continue;
+        if (kept(a, b)) this.connect(a, b);
+        else this.reset(a, b);
       }
     }
   }

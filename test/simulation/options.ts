@@ -5,6 +5,7 @@
  */
 import { faultThreshold, type Parameters } from '../../consensus/config.ts';
 import type { HostSettings } from '../../node/host-options.ts';
+import { type AnarchyOptions, drawAnarchy } from './anarchy-options.ts';
 import { drawEpochs, type EpochOptions } from './epoch-options.ts';
 import { Rng } from './rng.ts';
 import { AIMED_HABITS, type AimedHabit, drawScheme, type SchemeOptions } from './scheme-options.ts';
@@ -105,8 +106,10 @@ export type Options = {
   readonly faults: Readonly<Partial<Record<FaultKind, FaultRate>>>;
   readonly load: LoadOptions;
   readonly host: HostSettings;
-  /** Replicas that lie. Together with the victims never more than t: beyond is anarchy, and no promise holds. */
+  /** Replicas that lie. But for runs in anarchy they are never more than t together with the victims. */
   readonly liars: LiarOptions | undefined;
+  /** More is wrong than is tolerated. */
+  readonly anarchy: AnarchyOptions | undefined;
   /** Undefined: the validators never change. */
   readonly epochs: EpochOptions | undefined;
   readonly tickMs: number;
@@ -138,6 +141,8 @@ export type Overrides = {
   readonly pace?: number | undefined;
   /** Of the faults that come up only these happen, each named by its kind and its number among them (`crash:3`). */
   readonly only?: readonly string[] | undefined;
+  /** More is wrong than is tolerated. */
+  readonly anarchy?: boolean | undefined;
 };
 
 /** Slow motion ends here: a vote may make the time-outs half as long again, and none may pass the product's limits. */
@@ -288,6 +293,15 @@ function withBackups(rng: Rng, liars: LiarOptions | undefined): LiarOptions | un
   return liars && rng.chance(0.3) ? { ...liars, habits: [...liars.habits, 'restores'] } : liars;
 }
 
+/** Liars beyond what is tolerated, or with faults that hit everybody beside them. */
+function inAnarchy({ liars, split }: AnarchyOptions, validators: number, drawn: LiarOptions | undefined): LiarOptions {
+  const honest = Array.from({ length: validators }, (_, index) => index).filter((index) => !liars.includes(index));
+  // Whoever keeps both halves of a split going says nothing that could stop them.
+  const habits: readonly Habit[] = split === undefined ? (drawn?.habits ?? ['withholds', 'hides']) : ['twins'];
+  const scheme = drawn?.scheme ?? { moments: ['any'], strikeMs: 10_000, restMs: 0, marksMax: 1 };
+  return { members: liars, victims: honest, habits, scheme };
+}
+
 /** Draws a run's options from its seed. */
 export function drawOptions(seed: number, overrides: Overrides = {}): Options {
   const rng = new Rng(seed, 'options');
@@ -306,15 +320,21 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
   const size = overrides.validators ?? validators;
   const drawnLiars = drawLiars(rng, size, overrides);
   const ofEpochs = rng.stream('epochs');
-  const forced = overrides.without?.includes('epochs') ? false : overrides.epochs;
+  const timeoutMaxMs = parameters.suspicionTimeoutMaxMs;
+  const anarchy = overrides.anarchy
+    ? drawAnarchy(rng.stream('anarchy'), { validators: size, timeoutMaxMs, pace })
+    : undefined;
+  const isStill = overrides.without?.includes('epochs') || anarchy?.split !== undefined;
+  const forced = isStill ? false : overrides.epochs;
   const epochs = drawEpochs(ofEpochs, { founders: size, timing: parameters, pace, forced });
   const isFree = epochs !== undefined && overrides.habits === undefined;
   const planless = overrides.honest ? undefined : isFree ? withBackups(ofEpochs, drawnLiars) : drawnLiars;
   const machines = size + (epochs?.candidates ?? 0);
   const plan = { deltaMs: parameters.deltaMs, machines, forced: overrides.habits };
-  const liars = overrides.without?.includes('schemes') ? planless : withScheme(rng.stream('schemes'), planless, plan);
+  const within = overrides.without?.includes('schemes') ? planless : withScheme(rng.stream('schemes'), planless, plan);
+  const liars = anarchy === undefined ? within : inAnarchy(anarchy, size, within);
   if (epochs !== undefined) Object.assign(faults, drawEpochFaults(ofEpochs, epochs, { liars, pace }));
-  for (const kind of overrides.without ?? []) if (kind !== 'epochs' && kind !== 'schemes') delete faults[kind];
+  for (const kind of FAULT_KINDS) if (overrides.without?.includes(kind)) delete faults[kind];
   return {
     seed,
     validators: size,
@@ -327,9 +347,10 @@ export function drawOptions(seed: number, overrides: Overrides = {}): Options {
     // A proposal must fit into a block.
     host: epochs === undefined ? host : { ...host, batchBytesMax: Math.max(host.batchBytesMax, 16_000) },
     liars,
+    anarchy,
     epochs,
     tickMs,
-    safetyMs: overrides.safetyMs ?? safetyMs,
+    safetyMs: overrides.safetyMs ?? Math.max(safetyMs, (anarchy?.split?.untilMs ?? 0) + 2000),
     realCrypto: overrides.realCrypto ?? realCrypto,
     only: overrides.only,
   };

@@ -14,8 +14,13 @@ import type { WalState } from './disk.ts';
 import type { Channel } from './network.ts';
 import type { Founding } from './setting.ts';
 
-/** The machine or the block that a line in the transcript says something of. */
-export type About = { readonly machine?: number | undefined; readonly block?: Hash | undefined };
+/** The machine, block, view or epoch that a line in the transcript says something of. */
+export type About = {
+  readonly machine?: number | undefined;
+  readonly block?: Hash | undefined;
+  readonly view?: number | undefined;
+  readonly epoch?: number | undefined;
+};
 
 export type ProcessEnvironment = {
   /** Number of the machine. */
@@ -75,6 +80,8 @@ export type SimProcess = {
   /** The governance contract in the final state. */
   readonly governance: () => GovernanceState;
   readonly standing: () => Standing;
+  /** Not asking its way after a start, nor without a right to sign. */
+  readonly takesPart: () => boolean;
 };
 
 /** Starts a process on a machine: opened and ready to run, but not yet begun. */

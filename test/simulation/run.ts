@@ -34,6 +34,17 @@ export type Stats = {
   readonly faults: Readonly<Partial<Record<FaultKind, number>>>;
   /** Each of them, as `only` names it. */
   readonly happened: readonly string[];
+  /** Undefined: the run was never in anarchy. */
+  readonly anarchy: AnarchyStats | undefined;
+};
+
+export type AnarchyStats = {
+  readonly sinceMs: number;
+  readonly why: string;
+  /** What broke meanwhile, and how often it was seen. */
+  readonly broken: Readonly<Partial<Record<Property, number>>>;
+  /** Liars that correct replicas know for what they are. */
+  readonly convicted: number;
 };
 
 export type RunResult = {
@@ -62,7 +73,13 @@ function statsOf(world: World): Stats {
     rejoined: world.book.rejoined,
     faults: world.faults.counts,
     happened: world.faults.happened,
+    anarchy: anarchyOf(world),
   };
+}
+
+function anarchyOf({ oracle, expected, convicted }: World): AnarchyStats | undefined {
+  if (oracle.since === undefined) return undefined;
+  return { sinceMs: oracle.since, why: oracle.why, broken: Object.fromEntries(expected), convicted: convicted.size };
 }
 
 function causeStack(cause: unknown): string | undefined {
@@ -112,5 +129,6 @@ export function replayCommand(seed: number, request: Overrides): string {
   if (request.lying) parts.push('--lying');
   if (request.honest) parts.push('--honest');
   if (request.epochs) parts.push('--epochs');
+  if (request.anarchy) parts.push('--anarchy');
   return parts.join(' ');
 }

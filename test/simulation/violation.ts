@@ -12,10 +12,21 @@ export type Property =
   | 'execution'
   | 'client'
   | 'accuracy'
+  | 'anarchy'
   | 'liveness'
   | 'convergence'
   | 'determinism'
   | 'crash';
+
+/** What is promised only as long as the run has never been in anarchy; all else holds always. */
+export const PROMISED: ReadonlySet<Property> = new Set<Property>([
+  'agreement',
+  'proof',
+  'epoch',
+  'execution',
+  'liveness',
+  'convergence',
+]);
 
 export class Violation extends Error {
   override readonly name = 'Violation';

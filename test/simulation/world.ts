@@ -7,6 +7,7 @@ import { decodeMessage } from '../../consensus/message-codec.ts';
 import { WIRE_LIMITS } from '../../consensus/wire-numbers.ts';
 import type { Chain } from '../../node/epoch-peers.ts';
 import type { Bytes } from '../../primitives/ids.ts';
+import { AnarchyOracle } from './checkers/anarchy.ts';
 import { ChainChecker } from './checkers/chain.ts';
 import { EpochBook } from './checkers/epochs.ts';
 import { SignatureChecker } from './checkers/signatures.ts';
@@ -25,10 +26,11 @@ import type { About, OpenProcess, ProcessEnvironment } from './process.ts';
 import { Rng } from './rng.ts';
 import { RollingHash } from './rolling-hash.ts';
 import type { Shared } from './setting.ts';
+import { startSplit } from './split.ts';
 import { Timeline } from './timeline.ts';
 import { ACCOUNTS, CHAIN_ID } from './transactions.ts';
 import type { Transcript } from './transcript.ts';
-import { Violation } from './violation.ts';
+import { PROMISED, type Property, Violation } from './violation.ts';
 
 /** What a run is made of besides its options. */
 export type Setting = {
@@ -58,8 +60,13 @@ export class World {
   readonly hash = new RollingHash();
   readonly rng: Rng;
   readonly liars: ReadonlySet<number>;
+  readonly oracle: AnarchyOracle;
   readonly traces = new Map<string, number>();
   failure: Violation | undefined;
+  /** What broke in anarchy, where it is no failure. */
+  readonly expected = new Map<Property, number>();
+  /** Machines that a correct replica called liars for what they signed. */
+  readonly convicted = new Set<number>();
   events = 0;
   readonly #setting: Setting;
   readonly #transcript: Transcript;
@@ -83,8 +90,11 @@ export class World {
       report,
       liars: this.liars,
       firstIncarnation: Machine.firstIncarnation,
-      onCertificate: (certificate) => this.chain.onCertificate(certificate),
+      onCertificate: (certificate) => {
+        if (!this.isForked) this.chain.onCertificate(certificate);
+      },
     });
+    this.oracle = this.#makeOracle(count);
     this.chain = new ChainChecker({ book: this.book, keys, machines: count }, report, {
       onGlobal: (block) => {
         for (const tx of block.transactions) {
@@ -98,6 +108,7 @@ export class World {
       onMessage: (to, from, channel, payload) => this.#onMessage(to, from, channel, payload),
       onConnected: (at, peer) => this.machines[at]!.run(() => this.machines[at]!.process?.onConnected(peer)),
       isRunning: (replica) => this.machines[replica]!.status === 'running',
+      watch: this.oracle,
     });
     this.machines = Array.from({ length: count }, (_, index) => this.#makeMachine(index));
     this.clients = new Clients(options.load, this.timeline, this.rng.stream('clients'), {
@@ -124,6 +135,30 @@ export class World {
       submit: (machine, raw) => this.submit(machine, raw),
       note: (text) => this.note(text),
     });
+  }
+
+  #makeOracle(machines: number): AnarchyOracle {
+    return new AnarchyOracle({
+      machines,
+      deltaMs: this.options.parameters.deltaMs,
+      liars: this.liars,
+      now: () => this.timeline.now,
+      newest: () => this.book.newest,
+      at: (epoch) => this.book.at(epoch),
+      isUp: (index) => {
+        const { status, process } = this.machines[index]!;
+        return status === 'running' && process?.takesPart() === true;
+      },
+      onAnarchy: (why) => {
+        this.note(`ANARCHY ${why}`);
+        if (this.options.anarchy === undefined) this.fail(new Violation('anarchy', `a fault too many: ${why}`));
+      },
+    });
+  }
+
+  /** Final blocks disagree, so there is no one chain any more to hold anybody to. */
+  get isForked(): boolean {
+    return this.expected.has('agreement');
   }
 
   #makeFaults(): Faults {
@@ -171,6 +206,12 @@ export class World {
     return liars?.habits.includes('restores') ? 'restores-backup' : this.#setting.defect;
   }
 
+  #makeDisk(index: number, rng: Rng): SimDisk {
+    const disk = new SimDisk(this.options.disk, rng.stream(`disk ${index}`), this.#defectOf(index));
+    disk.onWrite = (delayMs) => this.oracle.onWrite(index, delayMs);
+    return disk;
+  }
+
   #makeMachine(index: number): Machine {
     const { options, timeline } = this;
     const rng = this.rng.stream(`machine ${index}`);
@@ -186,20 +227,24 @@ export class World {
       timeline,
       rng,
       clock,
-      disk: new SimDisk(options.disk, rng.stream(`disk ${index}`), this.#defectOf(index)),
+      disk: this.#makeDisk(index, rng),
       makeStore: () => this.#setting.shared.genesisStore.clone(),
       open: this.#setting.open,
       hooks: {
         environment: (machine) => this.#environment(machine),
         onStarted: (machine, floor) => {
-          if (!this.liars.has(index)) this.chain.onStart(index, machine.process!.head(), floor);
+          if (!this.liars.has(index) && !this.isForked) this.chain.onStart(index, machine.process!.head(), floor);
           this.#transcript.add(timeline.now, index, `starts at height ${machine.process!.head().height}`);
           for (const peer of this.machines) this.network.connect(index, peer.index);
         },
         onRan: () => {
-          if (!this.liars.has(index)) this.chain.checkProven(index);
+          if (!this.liars.has(index) && !this.isForked) this.chain.checkProven(index);
         },
-        onStopped: () => this.network.resetAll(index),
+        onStopped: () => {
+          this.oracle.onDown(index);
+          this.network.resetAll(index);
+        },
+        onPaused: () => this.oracle.onDown(index),
         onAppend: (machine, records) => {
           if (this.faults.awaits('record written') && beginsEpoch(records))
             this.faults.onMoment('record written', machine);
@@ -243,7 +288,7 @@ export class World {
       onDeliver: (block, proof) => {
         if (machine.isDoomed || this.liars.has(index)) return;
         this.hash.text(block.hash);
-        this.chain.onDeliver({ replica: index, block, proof });
+        if (!this.isForked) this.chain.onDeliver({ replica: index, block, proof });
       },
     };
   }
@@ -273,6 +318,8 @@ export class World {
     }
     this.#setting.onTraffic?.({ at: this.timeline.now, from: machine.index, message: decoded.message, payload });
     this.signatures.onMessage(decoded.message);
+    if (decoded.message.kind === 'VC-FINAL')
+      this.oracle.onVcFinal(machine.index, decoded.message.epoch, decoded.message.view);
     this.#tellMoment(machine, decoded.message);
   }
 
@@ -308,13 +355,22 @@ export class World {
     this.traces.set(name, (this.traces.get(name) ?? 0) + 1);
     this.hash.text(name);
     this.#transcript.add(this.timeline.now, machine.index, text);
-    const excused = this.liars.has(machine.index) || (about.machine !== undefined && this.liars.has(about.machine));
+    const isLiar = this.liars.has(machine.index);
+    if (!isLiar) this.#watchTrace(machine.index, name, about);
+    const isHalted = name === 'halted' && !this.oracle.isSafe;
+    const excused = isLiar || isHalted || (about.machine !== undefined && this.liars.has(about.machine));
     if (NEVER.has(name) && !excused) this.fail(new Violation('accuracy', `replica ${machine.index}: ${text}`));
     this.faults.onTrace(name);
     if (about.block !== undefined && this.signatures.isClosing(about.block))
       this.faults.onMoment('closing block certified', machine);
     if (name === 'epoch-ended') this.faults.onMoment('closing block final', machine);
     if (name === 'epoch') this.faults.onMoment('epoch begun', machine);
+  }
+
+  #watchTrace(machine: number, name: string, { epoch, view, machine: named }: About): void {
+    if (epoch !== undefined) this.oracle.onEpoch(machine, epoch);
+    if (view !== undefined) this.oracle.onViewEntered(machine, view);
+    if (name === 'conflict' && named !== undefined && this.liars.has(named)) this.convicted.add(named);
   }
 
   #onThrown(machine: Machine, error: unknown): void {
@@ -335,6 +391,12 @@ export class World {
 
   fail(violation: Violation): void {
     if (this.failure !== undefined) return;
+    const { property } = violation;
+    if (!this.oracle.isSafe && PROMISED.has(property)) {
+      if (!this.isForked) this.note(`broken in anarchy, ${property}: ${violation.message}`);
+      this.expected.set(property, (this.expected.get(property) ?? 0) + 1);
+      return;
+    }
     this.failure = violation;
     this.note(`VIOLATION ${violation.property}: ${violation.message}`);
   }
@@ -359,6 +421,7 @@ export class World {
     this.clients.start();
     this.operators?.start();
     this.faults.start();
+    if (this.options.anarchy?.split !== undefined) startSplit(this.options.anarchy.split, this);
   }
 
   /** Runs until a virtual time, or until `done` holds (asked now and then), or until something is wrong. */
