@@ -18,6 +18,7 @@ export type DamagedFile = { readonly file: string; readonly problem: string };
 export type DatabaseSize = { readonly files: number; readonly bytes: number };
 
 const CHECKED_NAME = /^(?:\d+\.(?:ldb|sst|log)|MANIFEST-\d+)$/;
+const IS_TABLE = /\.(?:ldb|sst)$/;
 const CASTAGNOLI = 0x82f63b78;
 const MASK_DELTA = 0xa282ead8;
 
@@ -47,10 +48,18 @@ export async function checkDatabase(path: string): Promise<DamagedFile[]> {
   const hasher = await createCRC32(CASTAGNOLI);
   const checksum: Checksum = (bytes) => masked(hasher.init().update(bytes).digest('binary'));
   const damaged: DamagedFile[] = [];
-  for (const file of await checkedFiles(path)) {
+  const files = await checkedFiles(path);
+  const inUse = await tablesInUse(path);
+  for (const number of inUse ?? []) {
+    const names = ['ldb', 'sst'].map((ending) => `${String(number).padStart(6, '0')}.${ending}`);
+    if (!names.some((name) => files.includes(name))) damaged.push({ file: names[0]!, problem: 'it is gone' });
+  }
+  for (const file of files) {
+    // One that is not in use is what a compaction left that was broken off, and LevelDB removes it.
+    if (inUse !== undefined && IS_TABLE.test(file) && !inUse.has(Number.parseInt(file, 10))) continue;
     // A table is a few MiB, a log hardly more than the write buffer.
     const bytes = await readFile(join(path, file));
-    const problem = /b$|t$/.test(file) ? tableProblem(bytes, checksum) : logProblem(bytes, checksum);
+    const problem = IS_TABLE.test(file) ? tableProblem(bytes, checksum) : logProblem(bytes, checksum);
     if (problem !== undefined) damaged.push({ file, problem });
   }
   return damaged;
@@ -181,4 +190,68 @@ function logProblem(bytes: Buffer, checksum: Checksum): string | undefined {
 function isLogRecord(bytes: Buffer, { at, end }: { at: number; end: number }, checksum: Checksum): boolean {
   const type = bytes[at + 6]!;
   return type >= 1 && type <= 4 && checksum(bytes.subarray(at + 6, end)) === bytes.readUInt32LE(at);
+}
+
+// --- the manifest
+
+/** Fields of a version edit (doc/impl.md, db/version_edit.cc), by their tags; what is not here is one number. */
+const COMPARATOR = 1;
+const COMPACT_POINTER = 5;
+const DELETED_FILE = 6;
+const NEW_FILE = 7;
+
+/** Numbers of the tables that the present manifest names; undefined when that cannot be told. */
+async function tablesInUse(path: string): Promise<Set<number> | undefined> {
+  const current = (await readFile(join(path, 'CURRENT'), 'utf8').catch(() => '')).trim();
+  if (!/^MANIFEST-\d+$/.test(current)) return undefined;
+  const bytes = await readFile(join(path, current)).catch(() => undefined);
+  if (bytes === undefined) return undefined;
+  const tables = new Set<number>();
+  try {
+    for (const edit of logRecords(bytes)) applyEdit(new Cursor(edit), tables);
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
+  return tables;
+}
+
+/** The records of a log, put together from their parts, up to an end that was under way. */
+function* logRecords(bytes: Buffer): Generator<Buffer> {
+  let parts: Buffer[] = [];
+  for (let at = 0; at + LOG_HEADER_BYTES <= bytes.length; ) {
+    const left = LOG_BLOCK_BYTES - (at % LOG_BLOCK_BYTES);
+    if (left < LOG_HEADER_BYTES) {
+      at += left;
+      continue;
+    }
+    const end = at + LOG_HEADER_BYTES + bytes.readUInt16LE(at + 4);
+    const type = bytes[at + 6]!;
+    if (type < 1 || type > 4 || end > bytes.length) return;
+    // 1 whole, 2 first, 3 middle, 4 last part.
+    if (type <= 2) parts = [];
+    parts.push(bytes.subarray(at + LOG_HEADER_BYTES, end));
+    if (type === 1 || type === 4) yield Buffer.concat(parts);
+    at = end;
+  }
+}
+
+function applyEdit(edit: Cursor, tables: Set<number>): void {
+  while (!edit.isAtEnd) {
+    const tag = edit.number();
+    if (tag === COMPARATOR) edit.bytes(edit.number());
+    else if (tag === COMPACT_POINTER) {
+      edit.number(); // level
+      edit.bytes(edit.number());
+    } else if (tag === DELETED_FILE) {
+      edit.number();
+      tables.delete(edit.number());
+    } else if (tag === NEW_FILE) {
+      edit.number();
+      tables.add(edit.number());
+      edit.number(); // size
+      for (let key = 0; key < 2; key++) edit.bytes(edit.number());
+    } else if ([2, 3, 4, 9].includes(tag)) edit.number();
+    else throw new Malformed('an edit in it is malformed');
+  }
 }

@@ -5,7 +5,8 @@
  */
 import type { BlockStaging, GivenBlock } from '../../ledger/staged-blocks.ts';
 import type { StateStaging, Wanted } from '../../ledger/staged-state.ts';
-import type { Height } from '../../primitives/ids.ts';
+import type { Bytes, Height } from '../../primitives/ids.ts';
+import { Pieces } from './pieces.ts';
 import type { Sources } from './sources.ts';
 
 /** Blocks asked for at once. */
@@ -13,12 +14,13 @@ const RANGE_BLOCKS = 64;
 /** Ranges asked for or waiting to be checked. */
 const RANGES_MAX = 8;
 /** Nodes asked for at once. */
-const NODES_AT_ONCE = 128;
+const NODES_AT_ONCE = 192;
 /** A source that had nothing to give is asked again after this long. */
 const NOTHING_MS = 500;
 
 export type JobPorts = {
   readonly sources: Sources;
+  readonly now: () => number;
   /** Lets other work pass. */
   readonly pause: () => Promise<void>;
   /** Something was learnt. */
@@ -43,32 +45,32 @@ export class BlocksJob implements Job {
   /** Nothing above was asked for yet. */
   #next: Height;
   readonly #again: Range[] = [];
+  readonly #asked: Pieces<Range>;
   readonly #received: Received[] = [];
-  #inWork = 0;
   #checking = false;
 
   constructor(ports: JobPorts, staging: BlockStaging) {
     this.#ports = ports;
     this.#staging = staging;
+    this.#asked = new Pieces(ports.now);
     this.#next = staging.top.height + 1;
   }
 
   /** A few blocks behind is near enough: they go on making blocks. */
   get done(): boolean {
     const best = this.#ports.sources.best();
-    return best > 0 && this.#staging.top.height + RANGE_BLOCKS / 2 >= best;
+    return !this.#checking && best > 0 && this.#staging.top.height + RANGE_BLOCKS / 2 >= best;
   }
 
   give(peer: string): Promise<void> | undefined {
     const final = this.#ports.sources.finalOf(peer);
-    const range = this.#again[0] ?? this.#fresh();
-    if (range === undefined || range.from > final || this.#inWork >= RANGES_MAX) return undefined;
+    const isFull = this.#asked.size >= RANGES_MAX;
+    const range = (isFull ? undefined : (this.#again[0] ?? this.#fresh())) ?? this.#asked.overdue(peer);
+    if (range === undefined || range.from > final) return undefined;
     if (range === this.#again[0]) this.#again.shift();
-    else this.#next = range.to + 1;
-    this.#inWork++;
-    return this.#fetch(peer, range).finally(() => {
-      this.#inWork--;
-    });
+    else if (range.from === this.#next) this.#next = range.to + 1;
+    this.#asked.ask(range, peer);
+    return this.#fetch(peer, range);
   }
 
   #fresh(): Range | undefined {
@@ -84,14 +86,17 @@ export class BlocksJob implements Job {
 
   async #fetch(peer: string, range: Range): Promise<void> {
     const { sources, onLie } = this.#ports;
-    const answer = await sources.ask(peer, { kind: 'FETCH-HISTORY', ...range }, 'HISTORY');
+    const { from, to } = range;
+    const answer = await sources.ask(peer, { kind: 'FETCH-HISTORY', from, to }, 'HISTORY');
+    if (!this.#asked.isOpen(range)) return;
     if (answer === undefined || answer.blocks.length === 0) {
       // It was asked because it said that it has these blocks.
-      if (answer !== undefined && answer.final >= range.from) onLie(peer, `block ${range.from} is not there`);
-      this.#askAgain(range);
+      if (answer !== undefined && answer.final >= from) onLie(peer, `block ${from} is not there`);
+      if (this.#asked.giveUp(range, peer)) this.#askAgain(range);
       return;
     }
-    this.#received.push({ ...range, peer, blocks: answer.blocks });
+    this.#asked.close(range);
+    this.#received.push({ from, to, peer, blocks: answer.blocks });
     this.#received.sort((a, b) => a.from - b.from);
     await this.#check();
   }
@@ -129,50 +134,62 @@ export class StateJob implements Job {
   readonly #staging: StateStaging;
   /** Deepest last, so that what waits stays little. */
   readonly #wanted: Wanted[];
-  #inWork = 0;
+  readonly #asked: Pieces<readonly Wanted[]>;
+  #writing = 0;
   /** Records taken. */
   taken = 0;
 
   constructor(ports: JobPorts, staging: StateStaging, missing: readonly Wanted[]) {
     this.#ports = ports;
     this.#staging = staging;
+    this.#asked = new Pieces(ports.now);
     this.#wanted = [...missing];
   }
 
   get done(): boolean {
-    return this.#wanted.length === 0 && this.#inWork === 0;
+    return this.#wanted.length === 0 && this.#asked.size === 0 && this.#writing === 0;
   }
 
   give(peer: string): Promise<void> | undefined {
-    if (this.#wanted.length === 0) return undefined;
-    const asked = this.#wanted.splice(-NODES_AT_ONCE);
-    this.#inWork++;
-    return this.#fetch(peer, asked).finally(() => {
-      this.#inWork--;
-    });
+    const piece = this.#wanted.length > 0 ? this.#wanted.splice(-NODES_AT_ONCE) : this.#asked.overdue(peer);
+    if (piece === undefined) return undefined;
+    this.#asked.ask(piece, peer);
+    return this.#fetch(peer, piece);
   }
 
-  async #fetch(peer: string, asked: readonly Wanted[]): Promise<void> {
-    const { sources, onLie, onProgress } = this.#ports;
+  async #fetch(peer: string, piece: readonly Wanted[]): Promise<void> {
+    const { sources } = this.#ports;
     const { height } = this.#staging.target;
-    const paths = asked.map(({ path }) => path);
+    const paths = piece.map(({ path }) => path);
     const answer = await sources.ask(peer, { kind: 'FETCH-STATE', height, paths }, 'STATE');
-    const records = answer?.records ?? [];
-    if (answer !== undefined && records.length === 0) sources.rest(peer, NOTHING_MS);
+    if (!this.#asked.isOpen(piece)) return;
+    const taken = answer === undefined ? 0 : this.#take(peer, piece, answer.records);
+    if (taken === 0) {
+      if (answer?.records.length === 0) sources.rest(peer, NOTHING_MS);
+      if (this.#asked.giveUp(piece, peer)) this.#wanted.push(...piece);
+      return;
+    }
+    this.#asked.close(piece);
+    this.#wanted.push(...piece.slice(taken));
+    this.taken += taken;
+    this.#ports.onProgress();
+    this.#writing++;
+    await this.#staging.flush();
+    this.#writing--;
+  }
+
+  /** How many of the nodes asked for came; what is below them is wanted now. */
+  #take(peer: string, piece: readonly Wanted[], records: readonly Bytes[]): number {
     let taken = 0;
-    for (const record of records.slice(0, asked.length)) {
-      const below = this.#staging.put(asked[taken]!, record);
+    for (const record of records.slice(0, piece.length)) {
+      const below = this.#staging.put(piece[taken]!, record);
       if (below === undefined) {
-        onLie(peer, `no such node in the state of block ${height}`);
+        this.#ports.onLie(peer, `no such node in the state of block ${this.#staging.target.height}`);
         break;
       }
       taken++;
       this.#wanted.push(...below);
     }
-    this.#wanted.push(...asked.slice(taken));
-    this.taken += taken;
-    if (taken === 0) return;
-    onProgress();
-    await this.#staging.flush();
+    return taken;
   }
 }

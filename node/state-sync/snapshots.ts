@@ -31,7 +31,7 @@ export class Snapshots {
 
   /** While a snapshot is taken, blocks are not asked for to be executed: that would be the same work twice. */
   holdsBack(payload: Bytes): boolean {
-    return this.progress !== undefined && TO_EXECUTE.includes(messageNumber(payload));
+    return TO_EXECUTE.includes(messageNumber(payload)) && this.#sync.holdsBlocks;
   }
 
   onUp(peer: string): void {

@@ -13,6 +13,8 @@ const SLOW_MS = 5_000;
 const SLOW_MAX_MS = 120_000;
 /** An answer that does not come by then is asked of another. */
 const PATIENCE_MS = 8_000;
+/** Until then its word on how far it is counts. */
+const OWED_MS = 2_000;
 /** Peers remembered. */
 const PEERS_MAX = 256;
 
@@ -25,7 +27,7 @@ export type SourcePorts = {
 };
 
 type Source = { final: Height; avoidUntil: number; slow: number };
-type Waiting = { readonly peer: string; readonly settle: (answer: Answer | undefined) => void };
+type Waiting = { readonly peer: string; readonly since: number; readonly settle: (answer: Answer | undefined) => void };
 type Unsent = Request extends infer R ? (R extends Request ? Omit<R, 'nonce'> : never) : never;
 
 export class Sources {
@@ -59,9 +61,14 @@ export class Sources {
     return this.#source(peer).final;
   }
 
-  /** Newest block that some usable peer says it has. */
+  /** Newest block that some usable peer says it has; the word of one that owes an answer does not count. */
   best(): Height {
-    return Math.max(0, ...this.usable().map((peer) => this.finalOf(peer)));
+    const since = this.#ports.now() - OWED_MS;
+    const owing = new Set(
+      [...this.#waiting.values()].filter((waiting) => waiting.since < since).map(({ peer }) => peer),
+    );
+    const sources = this.usable().filter((peer) => !owing.has(peer));
+    return Math.max(0, ...sources.map((peer) => this.finalOf(peer)));
   }
 
   ban(peer: string): void {
@@ -91,7 +98,7 @@ export class Sources {
       const settle = (value: Answer | undefined): void => {
         if (this.#waiting.delete(nonce)) resolve(value);
       };
-      this.#waiting.set(nonce, { peer, settle });
+      this.#waiting.set(nonce, { peer, since: this.#ports.now(), settle });
       if (!this.#ports.send(peer, encodeSyncMessage({ ...request, nonce } as Request))) settle(undefined);
       else this.#ports.later(() => settle(undefined), PATIENCE_MS);
     });

@@ -26,6 +26,8 @@ const STALLED_MS = 30_000;
 const AGAIN_MS = 30_000;
 /** A state that nobody has given a node of for so long is given up for a newer one. */
 const GONE_MS = 10_000;
+/** After the first link, blocks are fetched for execution at the latest. */
+const DECIDED_MS = 3_000;
 /** Peers are asked how far they are. */
 const PROBE_MS = 10_000;
 const TELL_MS = 3_000;
@@ -72,6 +74,8 @@ export type SyncProgress = {
   readonly nodes: number;
 };
 
+const EXECUTED = 'the blocks were executed meanwhile';
+
 /** It is over for now; the text says why. */
 class GivenUp extends Error {}
 
@@ -80,6 +84,7 @@ export class StateSync {
   readonly #sources: Sources;
   #notBefore: number;
   #probedAt = Number.NEGATIVE_INFINITY;
+  #firstUpAt: number | undefined;
   #progress: SyncProgress | undefined;
   #progressAt = 0;
   #toldAt = 0;
@@ -102,7 +107,25 @@ export class StateSync {
   }
 
   onUp(peer: string): void {
+    this.#firstUpAt ??= this.#options.now();
     if (this.#isConcerned) this.#probe(peer);
+  }
+
+  /**
+   * Blocks are not to be fetched for execution: a snapshot is being taken, or is about to be, or nobody has said yet how far
+   * the others are.
+   */
+  get holdsBlocks(): boolean {
+    if (this.#running !== undefined) return true;
+    const now = this.#options.now();
+    if (now < this.#notBefore || !this.#isConcerned) return false;
+    const best = this.#sources.best();
+    const isOpen = best === 0 && this.#firstUpAt !== undefined && now - this.#firstUpAt < DECIDED_MS;
+    return isOpen || this.#isFarBehind(best);
+  }
+
+  #isFarBehind(best: Height): boolean {
+    return best - this.#options.ledger.head.height > this.#options.after;
   }
 
   onDown(peer: string): void {
@@ -127,13 +150,13 @@ export class StateSync {
 
   /** Called now and then. */
   tick(): void {
-    const { now, after, ledger, log, onReady, onFailure } = this.#options;
+    const { now, log, onReady, onFailure } = this.#options;
     if (this.#running !== undefined || !this.#isConcerned) return;
     if (now() - this.#probedAt >= PROBE_MS) {
       this.#probedAt = now();
       for (const peer of this.#sources.usable()) this.#probe(peer);
     }
-    if (now() < this.#notBefore || this.#sources.best() - ledger.head.height <= after) return;
+    if (now() < this.#notBefore || !this.#isFarBehind(this.#sources.best())) return;
     const startedAt = now();
     this.#running = this.#run()
       .then(
@@ -162,12 +185,13 @@ export class StateSync {
         await this.#fetchBlocks(blocks, startingBlock);
         target = this.#choose(blocks, tries);
       }
-      if (target.height <= ledger.head.height) throw new GivenUp('the blocks were executed meanwhile');
+      if (target.height <= ledger.head.height) throw new GivenUp(EXECUTED);
       if (await this.#fetchState(blocks, target, startingBlock)) break;
       log.info('nobody has the state of this block any more, a newer one is taken', { block: target.height });
       target = undefined;
     }
-    log.info('the snapshot is whole', { block: target.height, stateRoot: target.root });
+    if (target.height <= ledger.head.height) throw new GivenUp(EXECUTED);
+    log.info('the snapshot is whole', { block: target.height, nodes: this.#progress?.nodes ?? 0 });
   }
 
   /** What an earlier life was at. */
@@ -205,7 +229,7 @@ export class StateSync {
     const staging = await StateStaging.begin(this.#options.store, target);
     let nodes = 0;
     let givenAt = now();
-    const ports = { ...this.#ports(), onProgress: () => this.#advance() };
+    const ports = this.#ports();
     const status = (taken: number) => (): SyncProgress => ({
       part: 'state',
       startingBlock,
@@ -248,6 +272,7 @@ export class StateSync {
   #ports(): JobPorts {
     return {
       sources: this.#sources,
+      now: this.#options.now,
       pause: () => this.#sleep(0),
       onProgress: () => this.#advance(),
       onLie: (peer, what) => this.#lied(peer, what),
@@ -298,7 +323,8 @@ export class StateSync {
       }
       await Promise.race([...running, this.#sleep(IDLE_MS)]);
     }
-    await Promise.all(running);
+    // What is still asked for has been answered by others when it is done.
+    if (!job.done) await Promise.all(running);
     if (failure !== undefined) throw failure;
     this.#throwIfStopped();
     return job.done;
