@@ -11,6 +11,7 @@ import { chainCommand } from './commands/chain.ts';
 import { accountCommand, blockCommand } from './commands/chain-reads.ts';
 import { devnetCommand } from './commands/devnet.ts';
 import { epochCommand } from './commands/epoch.ts';
+import { evidenceCommand } from './commands/evidence.ts';
 import { genesisCommand } from './commands/genesis.ts';
 import { keyCommand } from './commands/key.ts';
 import { nodeCommand } from './commands/node.ts';
@@ -33,6 +34,7 @@ function buildProgram(): Command {
     accountCommand(),
     validatorCommand(),
     epochCommand(),
+    evidenceCommand(),
     recoverCommand(),
     chainCommand(),
     benchCommand(),

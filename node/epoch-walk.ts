@@ -159,7 +159,7 @@ export class EpochWalk {
   #isCertified(statement: RecoveryStatement): boolean {
     const certificate = statementCertificate(statement);
     if (certificate === undefined || certificate.height <= this.#root.height) return false;
-    const verifier = new Verifier(this.#config(), makeSchedule(this.#members.length), recoverAddress);
+    const verifier = new Verifier(this.config, makeSchedule(this.#members.length), recoverAddress);
     return verifier.certificate(certificate) === undefined;
   }
 
@@ -197,14 +197,15 @@ export class EpochWalk {
     }
     const certificate = certificateOf(proof, this.#members);
     if (certificate === undefined) return `somebody signed who is no validator of epoch ${this.#epoch}`;
-    const verifier = new Verifier(this.#config(), makeSchedule(this.#members.length), recoverAddress);
+    const verifier = new Verifier(this.config, makeSchedule(this.#members.length), recoverAddress);
     if (verifier.certificate(certificate) === undefined) return undefined;
     return verifier.certificate({ ...certificate, kind: 'QC' }) === undefined
       ? 'it is certified, and no more: only the recovery after it makes it final'
       : 'the signatures are not those of a group of its view';
   }
 
-  #config(): EpochConfig {
+  /** What signatures of the present epoch bind. */
+  get config(): EpochConfig {
     const { chainId, genesisHash } = this.#anchor;
     const validators = this.#members.map(({ validator }) => validator);
     return {
