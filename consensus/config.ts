@@ -33,3 +33,12 @@ export type EpochConfig = {
 export function faultThreshold(n: number): number {
   return Math.floor((n - 1) / 2);
 }
+
+/** For configurations that signatures are checked by: they do not depend on timing. */
+export const NO_TIMING: Parameters = {
+  deltaMs: 0,
+  suspicionTimeoutMs: 0,
+  suspicionTimeoutMaxMs: 0,
+  pipelineWindow: 0,
+  emptyBlockPeriodMs: 0,
+};

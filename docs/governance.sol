@@ -85,6 +85,12 @@ interface Governance {
         bytes calldata signature
     ) external;
 
+    /// Hands in evidence against a validator: the bytes that `xft_getEvidence id` calls `evidence`, at most 98,304, about
+    /// this epoch or the one before. Every node judges it again. It is recorded once for each validator, epoch and kind;
+    /// where the policy's `evidenceRemoves` says so, and `leastValidators` allows it, the epoch ends with this block and the
+    /// culprit is no member of the next. For operators of current validators.
+    function reportEvidence(bytes calldata evidence) external;
+
     /// Epoch of the block that is read.
     function epoch() external view returns (uint64);
 
@@ -127,6 +133,14 @@ interface Governance {
     /// Another proposal passed and ended the epoch.
     event Lapsed(uint256 indexed id);
     event Ready(address indexed validator, uint64 height, bytes32 hash, bytes16 incarnation);
+    /// `kind` is its number in docs/wire.md, `epoch` the one it is about. `removed`: an EpochClosed follows.
+    event EvidenceRecorded(
+        address indexed validator,
+        uint64 indexed epoch,
+        uint8 kind,
+        uint64 viewNumber,
+        bool removed
+    );
     /// `epoch` is the one it opens.
     event Passed(uint256 indexed id, uint64 indexed epoch);
     /// Once in the last block of every epoch. `epoch` is the next one, `ready[i]` may sign in it as `incarnations[i]`.

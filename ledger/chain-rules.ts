@@ -2,9 +2,16 @@
 import type { Address, Bytes } from '../primitives/ids.ts';
 import type { Validator } from '../primitives/membership.ts';
 import type { Policy } from '../primitives/policy.ts';
+import type { EvidenceJudge } from './governance/judge.ts';
 
 /** Rules constant for the life of a chain. */
-export type ChainRules = { readonly chainId: number; readonly gasLimit: number; readonly baseFee: bigint };
+export type ChainRules = {
+  readonly chainId: number;
+  readonly gasLimit: number;
+  readonly baseFee: bigint;
+  /** The same in every node of a chain; without one no evidence is taken. */
+  readonly judgeEvidence?: EvidenceJudge;
+};
 
 /** What every validator computes block 0 from. */
 export type GenesisInput = {

@@ -105,7 +105,8 @@ function callContract(transaction: Transaction, context: ExecutionContext): Done
   const { from, value, data, gasLimit, intrinsicGas } = transaction;
   const gasUsed = intrinsicGas + governanceGas(data);
   if (gasUsed > gasLimit) return { status: 0, gasUsed: gasLimit, logs: NO_LOGS };
-  const block = { ...context, chainId: context.rules.chainId };
+  const { chainId, judgeEvidence } = context.rules;
+  const block = { ...context, chainId, judgeEvidence };
   const result = callGovernance(context.governance, { from, value, data }, { view: block, transaction: block });
   if (!result.ok) return { status: 0, gasUsed, logs: NO_LOGS };
   context.governance = result.state;

@@ -6,9 +6,11 @@ import { hexBytes } from '../primitives/bytes.ts';
 import type { Hash } from '../primitives/ids.ts';
 import { GENESIS_TIMING } from '../primitives/policy.ts';
 import type { Chain } from './epoch-peers.ts';
+import { judgeOnChain } from './evidence-on-chain.ts';
 
 export function chainRules(genesis: Genesis): ChainRules {
-  return { chainId: genesis.chainId, gasLimit: genesis.gasLimit, baseFee: genesis.gasPriceFloor };
+  const { chainId, gasLimit, gasPriceFloor: baseFee } = genesis;
+  return { chainId, gasLimit, baseFee, judgeEvidence: judgeOnChain };
 }
 
 /** Block 0 commits to every field of the genesis by its extraData and mixHash (consensus.md section 11). */

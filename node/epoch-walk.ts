@@ -3,7 +3,7 @@
  * not trusted: every header is hashed here, every signature checked against the validators proven before. The walk learns
  * who decides and what they made final; that execution was right is their word (`quorate chain verify` needs nobody's).
  */
-import type { EpochConfig, Parameters } from '../consensus/config.ts';
+import { type EpochConfig, NO_TIMING } from '../consensus/config.ts';
 import { makeSchedule } from '../consensus/groups.ts';
 import { Verifier } from '../consensus/verify.ts';
 import type { Genesis } from '../genesis/genesis.ts';
@@ -71,15 +71,6 @@ export type ProvenBlock = {
   readonly epoch: Epoch;
   readonly view: number;
   readonly signedBy: readonly Address[];
-};
-
-/** Proofs do not depend on timing. */
-const NO_TIMING: Parameters = {
-  deltaMs: 0,
-  suspicionTimeoutMs: 0,
-  suspicionTimeoutMaxMs: 0,
-  pipelineWindow: 0,
-  emptyBlockPeriodMs: 0,
 };
 
 export class EpochWalk {

@@ -4,6 +4,7 @@ import { callGovernance, governanceGas } from '../ledger/governance/contract.ts'
 import type { GovernanceState } from '../ledger/governance/state.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Height } from '../primitives/ids.ts';
+import { judgeOnChain } from './evidence-on-chain.ts';
 import type { CallRequest, CallResult } from './rpc/backend.ts';
 
 export type GovernanceReading = {
@@ -25,6 +26,7 @@ export function readGovernance(request: CallRequest, reading: GovernanceReading)
     number: block.number + 1,
     timestamp: Math.max(block.timestamp, now),
     hashAt: (height: Height) => ledger.headerByHeight(height)?.hash,
+    judgeEvidence: judgeOnChain,
   };
   const result = callGovernance(state, request, { view: block, transaction });
   if (!result.ok) return { ok: false, message: result.message, data: encodeError(result.message) };

@@ -115,6 +115,7 @@ export const FUNCTIONS = {
     { validator: ADDRESS, height: UINT64, hash: HASH, incarnation: INCARNATION, signature: BYTES },
     {},
   ),
+  reportEvidence: method('reportEvidence', 'nonpayable', { evidence: BYTES }, {}),
   epoch: method('epoch', 'view', {}, { epoch: UINT64 }),
   validators: method('validators', 'view', {}, { validators: array(VALIDATOR) }),
   nextValidators: method('nextValidators', 'view', {}, { validators: array(VALIDATOR) }),
@@ -170,6 +171,11 @@ export const EVENTS = {
   Expired: event('Expired', { id: UINT256 }, {}),
   Lapsed: event('Lapsed', { id: UINT256 }, {}),
   Ready: event('Ready', { validator: ADDRESS }, { height: UINT64, hash: HASH, incarnation: INCARNATION }),
+  EvidenceRecorded: event(
+    'EvidenceRecorded',
+    { validator: ADDRESS, epoch: UINT64 },
+    { kind: uint(8), viewNumber: UINT64, removed: BOOL },
+  ),
   Passed: event('Passed', { id: UINT256, epoch: UINT64 }, {}),
   EpochClosed: event(
     'EpochClosed',

@@ -4,7 +4,7 @@
  * epoch changes neither, so open proposals live on with their votes: else one liar that asks for such an epoch whenever
  * it may could keep everybody from ever voting it out.
  */
-import type { Address, Height } from '../../primitives/ids.ts';
+import type { Address, Hash, Height } from '../../primitives/ids.ts';
 import { membershipHash, type Validator } from '../../primitives/membership.ts';
 import type { Log } from '../receipt.ts';
 import { EVENTS, encodeEvent } from './abi.ts';
@@ -25,6 +25,8 @@ import { changeBytes } from './state-codec.ts';
 export type Step = { readonly state: GovernanceState; readonly logs: readonly Log[] };
 
 type Block = { readonly number: Height; readonly timestamp: number };
+/** A block that may close the epoch knows its ancestors. */
+type ClosingBlock = Block & { readonly hashAt: (height: Height) => Hash | undefined };
 
 /** The newest that are kept: every block that changes the state hashes all of them. */
 function kept(ended: readonly EndedProposal[]): EndedProposal[] {
@@ -65,7 +67,7 @@ export function expireProposals(state: GovernanceState, block: Block): Step {
 }
 
 /** Closes the epoch with the first of these open proposals that passes, if one does. */
-export function settle({ state, logs }: Step, proposals: readonly OpenProposal[], block: Block): Step {
+export function settle({ state, logs }: Step, proposals: readonly OpenProposal[], block: ClosingBlock): Step {
   const passed = proposals.find((proposal) => passes(state, proposal, block.number));
   if (passed === undefined) return { state, logs };
   const { id, change } = passed;
@@ -96,13 +98,30 @@ export function settle({ state, logs }: Step, proposals: readonly OpenProposal[]
 export function closeForRejoin(
   state: GovernanceState,
   rejoining: { readonly validator: Address; readonly incarnation: string },
-  block: Block,
+  block: ClosingBlock,
 ): Step {
   const { members } = state;
   const lives = livesAfter(state, members, [rejoining]).map((life) =>
     life.validator === rejoining.validator ? { ...life, rejoinedAt: block.timestamp } : life,
   );
   return openEpoch({ ...state, lives }, { members, carried: [rejoining], block });
+}
+
+/** The culprit of proven evidence leaves, where the policy says so and enough stay; undefined: it does not. */
+export function closeForEvidence(state: GovernanceState, culprit: Address, block: ClosingBlock): Step | undefined {
+  const { policy } = state;
+  const members = state.members.filter(({ validator }) => validator !== culprit);
+  const stays = members.length === state.members.length || members.length < Math.max(1, policy.leastValidators);
+  if (!policy.evidenceRemoves || stays) return undefined;
+  const lapsed = state.open;
+  const next = {
+    ...endProposals(state, lapsed, 'lapsed', block),
+    multiaddrs: state.multiaddrs.filter(({ validator }) => validator !== culprit),
+    lives: livesAfter(state, members, []),
+  };
+  const closed = openEpoch(next, { members, carried: [], block });
+  const told = lapsed.map(({ id }) => encodeEvent(EVENTS.Lapsed, { id }));
+  return { state: closed.state, logs: [...told, ...closed.logs] };
 }
 
 type Carried = readonly { readonly validator: Address; readonly incarnation: string }[];
@@ -113,7 +132,7 @@ function openEpoch(
     members,
     carried,
     block,
-  }: { readonly members: readonly Validator[]; readonly carried: Carried; readonly block: Block },
+  }: { readonly members: readonly Validator[]; readonly carried: Carried; readonly block: ClosingBlock },
 ): Step {
   const incarnations = carried.map(({ validator, incarnation }) => ({ validator, incarnation }));
   const epoch = state.epoch + 1;
@@ -124,7 +143,19 @@ function openEpoch(
     ready: incarnations.map(({ validator }) => validator),
     incarnations: incarnations.map(({ incarnation }) => incarnation),
   });
-  const next = { ...state, epoch, rootHeight: block.number, members, previousMembers: state.members, incarnations };
+  const hash = block.hashAt(state.rootHeight);
+  const previousRoot = hash === undefined ? undefined : { height: state.rootHeight, hash };
+  const reported = state.reported.filter((record) => record.epoch >= state.epoch);
+  const next = {
+    ...state,
+    epoch,
+    rootHeight: block.number,
+    members,
+    previousMembers: state.members,
+    incarnations,
+    previousRoot,
+    reported,
+  };
   return { state: next, logs: [closed] };
 }
 

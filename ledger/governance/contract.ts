@@ -18,6 +18,7 @@ import {
 } from './abi.ts';
 import { AbiError, type Fields } from './abi-types.ts';
 import { expireProposals, type Step } from './closing.ts';
+import { reportEvidence } from './evidence.ts';
 import { type CallContext, propose, ready, vote, withdraw } from './methods.ts';
 import type { GovernanceState } from './state.ts';
 import { epochAt, membersAt, proposalAt, proposalsAt, type ReadAt, readinessAt } from './views.ts';
@@ -34,6 +35,7 @@ export const GOVERNANCE_GAS: { readonly [K in FunctionName | 'unknown']: number 
   vote: 100_000,
   withdraw: 60_000,
   ready: 120_000,
+  reportEvidence: 3_000_000,
   epoch: 5000,
   validators: 20_000,
   nextValidators: 20_000,
@@ -111,6 +113,8 @@ function perform(
       return withdraw(step, decodeArguments(FUNCTIONS.withdraw, data), from, context);
     case 'ready':
       return ready(step, decodeArguments(FUNCTIONS.ready, data), context);
+    case 'reportEvidence':
+      return reportEvidence(step, decodeArguments(FUNCTIONS.reportEvidence, data), from, context);
   }
 }
 

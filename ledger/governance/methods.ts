@@ -7,6 +7,7 @@ import { recoverAddress } from '../../primitives/secp256k1.ts';
 import { EVENTS, encodeEvent, UNCHANGED_POLICY } from './abi.ts';
 import { candidatesOf, changeProblems } from './change.ts';
 import { closeForRejoin, endProposals, type Step, settle } from './closing.ts';
+import type { EvidenceJudge } from './judge.ts';
 import { type Change, GOVERNANCE_LIMITS, type GovernanceState, type OpenProposal, type Outcome } from './state.ts';
 
 /** What a call may know of the block it is in. */
@@ -18,13 +19,15 @@ export type CallContext = {
   readonly timestamp: number;
   /** Hash of an ancestor of the block. */
   readonly hashAt: (height: Height) => Hash | undefined;
+  /** The node's; without one no evidence is taken. */
+  readonly judgeEvidence?: EvidenceJudge | undefined;
 };
 
 /** How far back a READY may name a block, whatever the policy lets it count for: nodes need not remember older hashes. */
 export const READY_BLOCKS_MAX = 256;
 
 /** Validators that this account casts the votes of, or why it has none. */
-function seatsOf({ members, epoch }: GovernanceState, operator: Address): readonly Address[] | string {
+export function seatsOf({ members, epoch }: GovernanceState, operator: Address): readonly Address[] | string {
   const seats = members.filter((member) => member.operator === operator).map(({ validator }) => validator);
   if (seats.length > 0) return seats;
   return `${operator} is no operator of a validator of epoch ${epoch}; only operators of current validators may do this`;

@@ -20,6 +20,8 @@ export function recoveredState(state: GovernanceState, recovery: Recovery, times
     rootHeight: base.height,
     members: members.map(({ validator, nodeKey, operator }) => ({ validator, nodeKey, operator })),
     previousMembers: state.members,
+    previousRoot: undefined,
+    reported: [],
     incarnations,
     lives: incarnations.map((life) => ({ ...life, rejoinedAt: 0 })),
     multiaddrs: members.flatMap(({ validator, multiaddr }) => {

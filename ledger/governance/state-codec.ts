@@ -73,6 +73,13 @@ const proposalFields = (p: OpenProposal): readonly RlpInput[] => [
   p.rejections,
 ];
 
+/** Absent where there is nothing to say, as in block 0. */
+function evidenceFields({ previousRoot, reported }: GovernanceState): readonly RlpInput[] {
+  if (previousRoot === undefined && reported.length === 0) return [];
+  const root = previousRoot === undefined ? [] : [previousRoot.height, previousRoot.hash];
+  return [[root, reported.map(({ epoch, culprit, kinds }) => [epoch, culprit, kinds])]];
+}
+
 export function encodeState(state: GovernanceState): Bytes {
   return rlpEncode([
     state.revision,
@@ -89,6 +96,7 @@ export function encodeState(state: GovernanceState): Bytes {
     state.ended.map((p) => [...proposalFields(p), OUTCOMES.indexOf(p.outcome), p.endedAt]),
     state.readiness.map((r) => [r.validator, r.height, r.hash, r.incarnation]),
     state.breaks.map((b) => [b.epoch, b.height, b.digest]),
+    ...evidenceFields(state),
   ]);
 }
 
@@ -205,9 +213,25 @@ function readBreak(item: Item): Break {
   };
 }
 
+function readEvidence(item: Item): Pick<GovernanceState, 'previousRoot' | 'reported'> {
+  if (item === undefined) return { previousRoot: undefined, reported: [] };
+  const [first, second] = rlpList(item, 'evidence', 2);
+  const root = rlpList(first, 'previous root');
+  const reported = listOf(second, 'reported', (entry) => {
+    const [epoch, culprit, kinds] = rlpList(entry, 'reported', 3);
+    return { epoch: rlpNumber(epoch, 'epoch'), culprit: address(culprit), kinds: rlpNumber(kinds, 'kinds') };
+  });
+  if (root.length === 0 && reported.length === 0) throw new RlpError('evidence: nothing in it');
+  if (root.length === 0) return { previousRoot: undefined, reported };
+  const [height, hash] = rlpList(first, 'previous root', 2);
+  const previousRoot = { height: rlpNumber(height, 'height'), hash: toHex(rlpBytes(hash, 'hash', 32)) };
+  return { previousRoot, reported };
+}
+
 /** Throws RlpError on anything that `encodeState` does not write. */
 export function decodeState(bytes: Bytes): GovernanceState {
-  const f = rlpList(rlpDecode(bytes), 'governance', 14);
+  const f = rlpList(rlpDecode(bytes), 'governance');
+  if (f.length !== 14 && f.length !== 15) throw new RlpError('governance: wrong number of fields');
   return {
     revision: rlpNumber(f[0], 'revision'),
     epoch: rlpNumber(f[1], 'epoch'),
@@ -229,5 +253,6 @@ export function decodeState(bytes: Bytes): GovernanceState {
     ended: listOf(f[11], 'ended', readEnded),
     readiness: listOf(f[12], 'readiness', readReadiness),
     breaks: listOf(f[13], 'breaks', readBreak),
+    ...readEvidence(f[14]),
   };
 }

@@ -58,6 +58,9 @@ export type Life = {
 /** An epoch that its validators did not close: a recovery broke it off at its last block. */
 export type Break = { readonly epoch: Epoch; readonly height: Height; readonly digest: Hash };
 
+/** Faults of a validator in an epoch that evidence on the chain has proven: bit `k` stands for kind `k`. */
+export type Reported = { readonly epoch: Epoch; readonly culprit: Address; readonly kinds: number };
+
 export type GovernanceState = {
   /** Counts changes: no two states of one chain are equal, so none is found twice under its hash. */
   readonly revision: number;
@@ -83,6 +86,10 @@ export type GovernanceState = {
   readonly readiness: readonly Readiness[];
   /** Every recovery of the chain, oldest first. */
   readonly breaks: readonly Break[];
+  /** The block that opened the epoch before; undefined in epoch 0 and where a recovery opened this one. */
+  readonly previousRoot: { readonly height: Height; readonly hash: Hash } | undefined;
+  /** Of this epoch and the one before. */
+  readonly reported: readonly Reported[];
 };
 
 export const GOVERNANCE_LIMITS = {
@@ -116,5 +123,7 @@ export function genesisState(validators: readonly Validator[], policy: Policy): 
     ended: [],
     readiness: [],
     breaks: [],
+    previousRoot: undefined,
+    reported: [],
   };
 }

@@ -44,7 +44,12 @@ export type Status = {
   readonly margin: number;
   readonly phase: string;
   readonly installed: boolean;
-  readonly validators: readonly { readonly address: string; readonly reachable: boolean; readonly role: string }[];
+  readonly validators: readonly {
+    readonly address: string;
+    readonly reachable: boolean;
+    readonly role: string;
+    readonly provenFaulty: boolean;
+  }[];
 };
 
 /** How long a node may take until it serves: the machine may be busy. */

@@ -110,6 +110,11 @@ export class Governance {
     return this.#done(await this.#send(from, 'withdraw', [id]));
   }
 
+  /** Bytes of evidence as 0x hex. */
+  async reportEvidence(from: Sender, evidence: string): Promise<Done> {
+    return this.#done(await this.#send(from, 'reportEvidence', [evidence]));
+  }
+
   async #view<T>(method: string, ...args: readonly unknown[]): Promise<T> {
     return (await this.#contract.getFunction(method)(...args)) as T;
   }

@@ -10,6 +10,7 @@ import {
 import { callGovernance, type GovernanceResult } from '../../../ledger/governance/contract.ts';
 import { type Candidate, type Change, type GovernanceState, genesisState } from '../../../ledger/governance/state.ts';
 import type { Log } from '../../../ledger/receipt.ts';
+import { judgeOnChain } from '../../../node/evidence-on-chain.ts';
 import { toHex } from '../../../primitives/bytes.ts';
 import type { Address, Bytes, Hash } from '../../../primitives/ids.ts';
 import { keccakHash } from '../../../primitives/keccak.ts';
@@ -69,6 +70,7 @@ export class Contract {
       number: this.number,
       timestamp: this.timestamp,
       hashAt: (height: number) => this.hashAt(height),
+      judgeEvidence: judgeOnChain,
     };
     return callGovernance(this.state, { from, value, data }, { view: context, transaction: context });
   }
