@@ -14,7 +14,7 @@ import type { Address } from '../primitives/ids.ts';
 import { keccak256 } from '../primitives/keccak.ts';
 import { DEFAULT_POLICY } from '../primitives/policy.ts';
 
-const RULES = { chainId: 1337, gasLimit: 1_000_000_000, baseFee: 0n };
+const RULES = { chainId: 1337, gasLimit: 1_000_000_000, baseFee: 0n, judgeEvidence: undefined };
 const START_MS = 1_700_000_000_000;
 const PER_BLOCK = 500;
 

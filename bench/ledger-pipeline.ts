@@ -20,7 +20,7 @@ import { type RlpInput, rlpEncode } from '../primitives/rlp.ts';
 import { privateKeyAddress, recoverAddress, secp256k1Backend, sign } from '../primitives/secp256k1.ts';
 
 const CHAIN_ID = 1337;
-const RULES = { chainId: CHAIN_ID, gasLimit: 1_000_000_000, baseFee: 0n };
+const RULES = { chainId: CHAIN_ID, gasLimit: 1_000_000_000, baseFee: 0n, judgeEvidence: undefined };
 const VALIDATORS = [
   { validator: '0x' + '01'.repeat(20), nodeKey: '0x' + '02'.repeat(33), operator: '0x' + '03'.repeat(20) },
 ];

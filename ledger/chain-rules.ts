@@ -9,8 +9,8 @@ export type ChainRules = {
   readonly chainId: number;
   readonly gasLimit: number;
   readonly baseFee: bigint;
-  /** The same in every node of a chain; without one no evidence is taken. */
-  readonly judgeEvidence?: EvidenceJudge;
+  /** The same in every node of a chain; undefined where no evidence is taken. */
+  readonly judgeEvidence: EvidenceJudge | undefined;
 };
 
 /** What every validator computes block 0 from. */

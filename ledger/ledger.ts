@@ -90,12 +90,12 @@ export class Ledger {
 
   /** Creates block 0 or checks what is there. Throws STORE_DAMAGED or GENESIS_MISMATCH. */
   static async open(options: LedgerOptions): Promise<Ledger> {
-    const { chainId, gasLimit, baseFee } = options;
+    const { chainId, gasLimit, baseFee, judgeEvidence } = options;
     const cache = new TransactionCache({ chainId });
     const decode = options.decode ?? ((raw: Bytes) => cache.decode(raw));
     const opened = await openStore({
       store: options.store,
-      rules: { chainId, gasLimit, baseFee },
+      rules: { chainId, gasLimit, baseFee, judgeEvidence },
       genesis: options.genesis,
       decode,
       history: options.history ?? HISTORY_LIMITS,

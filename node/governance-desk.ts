@@ -13,6 +13,7 @@ import type { Transport } from '../p2p/transport.ts';
 import { hexBytes } from '../primitives/bytes.ts';
 import type { Address, Height } from '../primitives/ids.ts';
 import { faultsTolerated, type Validator } from '../primitives/membership.ts';
+import { judgeOnChain } from './evidence-on-chain.ts';
 import { type CallToSign, proposeCall, voteCall, withdrawCall } from './governance-call.ts';
 import { type ChangeJson, type ChangeRequest, changeJson, completeChange } from './governance-change.ts';
 import { changeWarnings, consequenceOf, type Sight } from './governance-outlook.ts';
@@ -78,6 +79,7 @@ export class GovernanceDesk {
       number: height + 1,
       timestamp: Math.max(header.timestamp, Math.floor(now() / 1000)),
       hashAt: (at: number) => ledger.headerByHeight(at)?.hash,
+      judgeEvidence: judgeOnChain,
     };
   }
 

@@ -9,7 +9,7 @@ export type Rules = {
   readonly quorumBasisPoints: number;
   /** An open proposal ends this long after it was made, by the time in blocks. */
   readonly expirySeconds: number;
-  /** Whether proven evidence will remove its culprit at the next epoch, or is only recorded. */
+  /** Whether evidence reported to the contract ends the epoch without its culprit, or is only recorded. */
   readonly evidenceRemoves: boolean;
   /** No change may leave fewer validators. */
   readonly leastValidators: number;

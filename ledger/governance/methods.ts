@@ -20,7 +20,7 @@ export type CallContext = {
   /** Hash of an ancestor of the block. */
   readonly hashAt: (height: Height) => Hash | undefined;
   /** The node's; without one no evidence is taken. */
-  readonly judgeEvidence?: EvidenceJudge | undefined;
+  readonly judgeEvidence: EvidenceJudge | undefined;
 };
 
 /** How far back a READY may name a block, whatever the policy lets it count for: nodes need not remember older hashes. */

@@ -153,5 +153,8 @@ test('a validator that equivocates is convicted everywhere, shown, verified from
 
   const done = await governance.reportEvidence(second.operator, parsed.evidence);
   expect(done).toMatchObject({ events: ['EvidenceRecorded', 'EpochClosed'], epoch: 2 });
+  // The others go on without it.
+  await governance.propose(second.operator, { policy: { ...policy, readyLag: 7 } });
   expect(await governance.validators()).toEqual(config.validators.slice(1));
+  expect(await governance.epoch()).toBe(2);
 });

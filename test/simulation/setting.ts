@@ -35,6 +35,7 @@ export function ledgerOptions({ members, policy }: Founding) {
     chainId: CHAIN_ID,
     gasLimit: GAS_LIMIT,
     baseFee: BASE_FEE,
+    judgeEvidence: undefined,
     decode,
     genesis: {
       extraData: fromHex('0x' + '51'.repeat(32))!,

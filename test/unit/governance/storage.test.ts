@@ -98,7 +98,13 @@ function view<I extends Fields, O extends Fields>(
   at: Partial<At> = {},
 ): ValuesOf<O> {
   const where = { number: contract.number, timestamp: contract.timestamp, ...at };
-  const transaction = { chainId: 1, genesisHash: ZERO_HASH, hashAt: () => undefined, ...where };
+  const transaction = {
+    chainId: 1,
+    genesisHash: ZERO_HASH,
+    hashAt: () => undefined,
+    judgeEvidence: undefined,
+    ...where,
+  };
   const call = { from: STRANGER, value: 0n, data: encodeCall(fn, args) };
   const result = callGovernance(contract.state, call, { view: where, transaction });
   if (!result.ok) throw new Error(result.message);

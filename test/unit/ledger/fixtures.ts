@@ -14,7 +14,7 @@ import { type RlpInput, rlpEncode } from '../../../primitives/rlp.ts';
 import { privateKeyAddress, publicKey, sign } from '../../../primitives/secp256k1.ts';
 
 export const CHAIN_ID = 1337;
-export const RULES = { chainId: CHAIN_ID, gasLimit: 100_000_000, baseFee: 0n };
+export const RULES = { chainId: CHAIN_ID, gasLimit: 100_000_000, baseFee: 0n, judgeEvidence: undefined };
 export const COIN = 10n ** 18n;
 export const MINER: Address = '0x' + 'ee'.repeat(20);
 
