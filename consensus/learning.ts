@@ -158,21 +158,22 @@ function learnAll(core: Core, blocks: readonly Learnt[]): Certificate | undefine
 /** Lazy replication, or the end of the epoch: a final block with its proof. */
 export function onFinal(core: Core, from: number, message: Final | StartEpoch): void {
   const { block, proof } = message;
-  const id = core.ports.readBlock(block);
-  if (id === undefined || id.hash !== proof.hash || id.height !== proof.height) {
-    reject(core, from, message.kind, 'bad-block');
-    return;
-  }
   if (proof.height <= core.delivered.height) {
     observeProof(core, proof);
     return;
   }
+  // The proof first: a few signatures are checked sooner than megabytes of a body that nobody vouches for.
   const bad = proof.kind === 'FP' ? core.verifier.certificate(proof) : 'bad-certificate';
   if (bad) {
     reject(core, from, message.kind, bad);
     return;
   }
   detectCertificate(core, proof);
+  const id = core.ports.readBlock(block);
+  if (id === undefined || id.hash !== proof.hash || id.height !== proof.height) {
+    reject(core, from, message.kind, 'bad-block');
+    return;
+  }
   learn(core, { ...id, block, proof, proven: true });
   acceptProof(core, proof);
 }

@@ -170,12 +170,15 @@ export type RawBlock = {
   readonly bytes: Bytes;
 };
 
+/** Of one block as RLP: as many transactions as a genesis may allow, and the header. */
+const ITEMS_MAX = 100_020;
+
 /** Splits the wire form without decoding transactions; a string is the problem. Never throws. */
 export function splitBlock(bytes: Bytes): RawBlock | string {
   const end = headerEnd(bytes);
   if (typeof end === 'string') return end;
   return untrusted(() => {
-    const [header, body] = rlpList(rlpDecode(bytes), 'block', 2);
+    const [header, body] = rlpList(rlpDecode(bytes, ITEMS_MAX), 'block', 2);
     const raws = rlpList(body, 'transactions').map((item) => rlpBytes(item, 'transaction'));
     return { header: parseHeader(header), hash: keccakHash(bytes.subarray(end.start, end.end)), raws, bytes };
   });

@@ -9,11 +9,10 @@ import { type Durable, type DurableRecord, dropBlocks, foldRecord, snapshotRecor
 import type { Effect } from '../consensus/effect.ts';
 import type { Event } from '../consensus/event.ts';
 import { epochOf, type Message } from '../consensus/message.ts';
-import { decodeMessage, encodeMessage } from '../consensus/message-codec.ts';
+import { encodeMessage } from '../consensus/message-codec.ts';
 import { decodeRecord, encodeRecord } from '../consensus/record-codec.ts';
 import { Replica, type ReplicaStatus } from '../consensus/replica.ts';
 import type { Origin } from '../consensus/restore.ts';
-import { WIRE_LIMITS } from '../consensus/wire-numbers.ts';
 import type { EpochInfo } from '../ledger/epoch-info.ts';
 import type { Channel } from '../p2p/transport.ts';
 import { EMPTY } from '../primitives/bytes.ts';
@@ -33,6 +32,7 @@ import type { HostOptions, LogState } from './host-options.ts';
 import { LogCutter } from './log-cutter.ts';
 import { OldEpochs } from './old-epochs.ts';
 import { Outbox } from './outbox.ts';
+import { decodeAny, PeerLimits, type Speaker } from './peer-limits.ts';
 import { readinessOf } from './readiness-input.ts';
 import { replayFinal } from './replay.ts';
 import { proofAt, serveBodies, serveFinal } from './serve.ts';
@@ -50,14 +50,13 @@ type Present = {
   readonly replica: Replica;
 };
 
-/** Messages name validators of any epoch, whose number is known only once they are read. */
-const ANY_EPOCH = { validators: WIRE_LIMITS.validators };
-
 export class Host {
   readonly #options: HostOptions;
   readonly #outbox = new Outbox();
   /** Each meant for the replica that was there when it came. */
-  readonly #events: { readonly replica: Replica; readonly event: Event }[] = [];
+  readonly #events: { readonly replica: Replica; readonly event: Event; readonly speaker: Speaker | undefined }[] = [];
+  /** Whose message the present step is about. */
+  #speaker: Speaker | undefined;
   readonly relay: TransactionRelay;
   readonly followers = new Followers();
   #present: Present | undefined;
@@ -73,9 +72,11 @@ export class Host {
   #stopped = false;
   #poolState: { readonly waiting: boolean; readonly full: boolean } | undefined;
   readonly #greeting = new Greeting();
+  readonly #limits: PeerLimits;
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#limits = new PeerLimits({ now: options.clock.monotonicMs, onTrace: options.onTrace });
     this.relay = new TransactionRelay({
       pool: options.pool,
       decode: options.decodeTransaction,
@@ -253,19 +254,15 @@ export class Host {
   onMessage(from: string, channel: Channel, payload: Bytes): void {
     const { peers, config } = this.#here;
     if (channel === 'transactions') {
-      this.relay.onBatch(payload, !peers.isMember(from));
+      this.relay.onBatch(payload, { from, forward: !peers.isMember(from) });
       return;
     }
-    const decoded = decodeMessage(payload, ANY_EPOCH);
-    if (!decoded.ok) {
-      const sender = peers.number(from);
-      this.#options.onTrace({ name: 'rejected', from: sender, message: 'undecodable', reason: decoded.reason });
-      return;
-    }
-    const { message } = decoded;
+    const speaker = { peer: from, number: peers.number(from) };
+    const message = this.#limits.read(speaker, payload);
+    if (message === undefined) return;
     if (message.kind === 'FETCH-FINAL') this.followers.onAsked(from, message.from);
     if (message.kind === 'FETCH-FINAL' || message.kind === 'FETCH-BODIES') {
-      this.#sendTo([from], this.#serve(message));
+      this.#limits.onServed(from, this.#sendTo([from], this.#serve(message)));
       return;
     }
     const epoch = epochOf(message) ?? config.epoch;
@@ -274,7 +271,7 @@ export class Host {
     else if (epoch > config.epoch) this.#onLater(from, message);
     else {
       if (epochOf(message) !== undefined) this.#handOver.onStarted(from);
-      this.#event({ kind: 'message', from: peers.number(from), message });
+      this.#event({ kind: 'message', from: speaker.number, message }, speaker);
     }
   }
 
@@ -302,7 +299,7 @@ export class Host {
 
   /** A block gossiped by its validators: it proves itself, so it does not matter who passed it on. */
   onGossipedBlock(payload: Bytes): void {
-    const decoded = decodeMessage(payload, ANY_EPOCH);
+    const decoded = decodeAny(payload);
     if (!decoded.ok || decoded.message.kind !== 'FINAL') return;
     const { config, self } = this.#here;
     const signer = decoded.message.proof.seals[0]?.signer;
@@ -362,14 +359,14 @@ export class Host {
 
   // --- the loop
 
-  #event(event: Event): void {
-    this.#queue(event);
+  #event(event: Event, speaker?: Speaker): void {
+    this.#queue(event, speaker);
     this.#drain();
   }
 
   /** For the present replica: one of an epoch that is over has no use for it any more. */
-  #queue(event: Event, to = this.#present?.replica): void {
-    if (!this.#stopped && to !== undefined) this.#events.push({ replica: to, event });
+  #queue(event: Event, speaker?: Speaker, to = this.#present?.replica): void {
+    if (!this.#stopped && to !== undefined) this.#events.push({ replica: to, event, speaker });
   }
 
   #drain(): void {
@@ -378,6 +375,7 @@ export class Host {
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
         const { replica } = this.#present;
+        this.#speaker = next.speaker;
         if (next.replica === replica) this.#run(replica.step(next.event));
       }
     } finally {
@@ -414,6 +412,7 @@ export class Host {
         return;
       case 'trace':
         if (effect.trace.name === 'view-installed') this.#onViewInstalled();
+        if (this.#speaker !== undefined) this.#limits.onTrace(this.#speaker, effect.trace);
         this.#options.onTrace(effect.trace);
         return;
       case 'ended':
@@ -442,7 +441,7 @@ export class Host {
     const { token } = effect;
     if (!token) return;
     this.#outbox.push(() => {
-      this.#queue({ kind: 'persisted', token }, replica);
+      this.#queue({ kind: 'persisted', token }, undefined, replica);
       this.#drain();
     });
   }
@@ -463,12 +462,13 @@ export class Host {
     this.#outbox.push(() => this.#sendTo(named, message));
   }
 
-  #sendTo(to: readonly string[], message: Message): void {
-    if (this.#stopped) return;
+  #sendTo(to: readonly string[], message: Message): number {
+    if (this.#stopped) return 0;
     const payload = encodeMessage(message);
     const channel = channelOf(message);
     // A refused frame is a lost one: the protocol sends again what matters.
     for (const peer of to) this.#options.network.send(peer, channel, payload);
+    return payload.length;
   }
 
   /**

@@ -86,8 +86,8 @@ export class Network {
         const from = this.#nodeKey(peer);
         if (from !== undefined) snapshots.onDown(from);
       },
-      onGossip: (topic, payload) => {
-        if (topic === 'transactions') host.relay.onBatch(payload, true);
+      onGossip: (topic, payload, from) => {
+        if (topic === 'transactions') host.relay.onBatch(payload, { from, forward: true });
         else host.onGossipedBlock(payload);
       },
     });

@@ -5,7 +5,7 @@
  * it again.
  */
 import type { Pool } from '../ledger/pool.ts';
-import type { Transaction, TransactionResult } from '../ledger/transaction.ts';
+import { TRANSACTION_BYTES_MAX, type Transaction, type TransactionResult } from '../ledger/transaction.ts';
 import type { Address, Bytes, Hash } from '../primitives/ids.ts';
 import { keccakHash } from '../primitives/keccak.ts';
 import { RlpError, rlpDecode, rlpEncode } from '../primitives/rlp.ts';
@@ -39,6 +39,12 @@ type ViewOfPrimary = {
 const BATCH_BYTES_MAX = 256 * 1024;
 /** Received transactions waiting to be checked; what is over it is dropped, its sender announces it again. */
 const INBOX_MAX = 16_384;
+const INBOX_BYTES_MAX = 64 * 1024 * 1024;
+/** Of these, from one peer: whoever floods leaves room for the others. */
+const INBOX_PEER_MAX = 8192;
+const INBOX_PEER_BYTES_MAX = 16 * 1024 * 1024;
+/** Items in a frame of transactions: many more than honest ones are in a frame of that length. */
+const BATCH_ITEMS_MAX = 8192;
 /** Transactions checked before other work gets a turn: signatures cost about 60 µs each. */
 const CHECKED_PER_TURN = 64;
 /** Transactions sent again to a new primary or a new link. */
@@ -48,11 +54,17 @@ const OVERDUE_CHECK_MS = 100;
 /** What waits for so long at a node that is no follower is announced again: far longer than a busy primary's backlog. */
 const REPEATED_AFTER_MS = 10_000;
 
+/** A raw transaction and the peer it came from; `forward`: that is no validator, so the others may not have it. */
+type Received = { readonly raw: Bytes; readonly from: string; readonly forward: boolean };
+
 export class TransactionRelay {
   readonly #options: RelayOptions;
   #outbox: Bytes[] = [];
   #flushing = false;
-  #inbox: { readonly raw: Bytes; readonly forward: boolean }[] = [];
+  readonly #inbox: Received[] = [];
+  #inboxBytes = 0;
+  /** What of the inbox came from each peer that has something in it. */
+  readonly #inboxOf = new Map<string, { count: number; bytes: number }>();
   #checking = false;
   /** When each transaction of the pool was last handed to the present primary, by hash; absent: when the view began. */
   readonly #handed = new Map<Hash, number>();
@@ -90,11 +102,19 @@ export class TransactionRelay {
   }
 
   /** A frame of transactions from a peer. Only what comes from outside the validators is passed on. */
-  onBatch(payload: Bytes, forward: boolean): void {
+  onBatch(payload: Bytes, { from, forward }: Pick<Received, 'from' | 'forward'>): void {
+    const own = this.#inboxOf.get(from) ?? { count: 0, bytes: 0 };
     for (const raw of decodeBatch(payload)) {
-      if (this.#inbox.length >= INBOX_MAX) break;
-      this.#inbox.push({ raw, forward });
+      if (raw.length > TRANSACTION_BYTES_MAX) continue;
+      if (this.#inbox.length >= INBOX_MAX || this.#inboxBytes + raw.length > INBOX_BYTES_MAX) break;
+      if (own.count >= INBOX_PEER_MAX || own.bytes + raw.length > INBOX_PEER_BYTES_MAX) break;
+      // A copy: the frame it came in is larger and would be kept alive by it.
+      this.#inbox.push({ raw: Uint8Array.from(raw), from, forward });
+      this.#inboxBytes += raw.length;
+      own.count++;
+      own.bytes += raw.length;
     }
+    if (own.count > 0) this.#inboxOf.set(from, own);
     if (!this.#checking && this.#inbox.length > 0) {
       this.#checking = true;
       this.#options.defer(() => this.#check());
@@ -102,14 +122,21 @@ export class TransactionRelay {
   }
 
   #check(): void {
-    for (const { raw, forward } of this.#inbox.splice(0, CHECKED_PER_TURN)) {
-      // A copy: the frame it came in is large and would be kept alive by it.
-      const own = Uint8Array.from(raw);
-      if ('hash' in this.#add(own) && forward) this.#forward(own);
+    for (const received of this.#inbox.splice(0, CHECKED_PER_TURN)) {
+      this.#leavesInbox(received);
+      if ('hash' in this.#add(received.raw) && received.forward) this.#forward(received.raw);
     }
     this.#options.onPoolChanged();
     this.#checking = this.#inbox.length > 0;
     if (this.#checking) this.#options.defer(() => this.#check());
+  }
+
+  #leavesInbox({ raw, from }: Received): void {
+    this.#inboxBytes -= raw.length;
+    const own = this.#inboxOf.get(from)!;
+    own.count--;
+    own.bytes -= raw.length;
+    if (own.count === 0) this.#inboxOf.delete(from);
   }
 
   #forward(raw: Bytes): void {
@@ -238,7 +265,7 @@ function* encodeBatches(raws: readonly Bytes[]): Generator<Bytes, void, void> {
 /** Transactions of a frame; none when it is not a list of byte strings. */
 export function decodeBatch(payload: Bytes): Bytes[] {
   try {
-    const items = rlpDecode(payload);
+    const items = rlpDecode(payload, BATCH_ITEMS_MAX);
     if (!Array.isArray(items)) return [];
     return items.filter((item): item is Bytes => !Array.isArray(item));
   } catch (error) {

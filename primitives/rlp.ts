@@ -125,7 +125,10 @@ function span(input: Bytes, at: number): Span {
   return { start, end, list };
 }
 
-function decodeAt(input: Bytes, item: Span, depth: number): RlpItem {
+type Budget = { items: number };
+
+function decodeAt(input: Bytes, item: Span, depth: number, budget: Budget): RlpItem {
+  if (budget.items-- <= 0) throw new RlpError('too many items');
   if (!item.list) return input.subarray(item.start, item.end);
   if (depth >= DEPTH_MAX) throw new RlpError('nested too deep');
   const out: RlpItem[] = [];
@@ -133,17 +136,21 @@ function decodeAt(input: Bytes, item: Span, depth: number): RlpItem {
   while (at < item.end) {
     const child = span(input, at);
     if (child.end > item.end) throw new RlpError('item runs past its list');
-    out.push(decodeAt(input, child, depth + 1));
+    out.push(decodeAt(input, child, depth + 1, budget));
     at = child.end;
   }
   return out;
 }
 
-/** Decodes exactly one item. Throws RlpError on anything that is not its canonical encoding. */
-export function rlpDecode(input: Bytes): RlpItem {
+/**
+ * Decodes exactly one item. Throws RlpError on anything that is not its canonical encoding. Each item is an object some
+ * hundred times as large as its shortest encoding: where the input may be long and is a stranger's, `itemsMax` says how
+ * many of them, lists included, it may hold.
+ */
+export function rlpDecode(input: Bytes, itemsMax = Number.POSITIVE_INFINITY): RlpItem {
   const item = span(input, 0);
   if (item.end !== input.length) throw new RlpError('trailing bytes');
-  return decodeAt(input, item, 0);
+  return decodeAt(input, item, 0, { items: itemsMax });
 }
 
 /** Item as a list of exactly `length` items (any length when omitted), or RlpError naming `what`. */

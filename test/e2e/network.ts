@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeValidatorKeys } from '../../cli/validator-folder.ts';
 import { consensusForDelta, createGenesis, genesisText } from '../../genesis/create.ts';
-import type { ConsensusSettings } from '../../genesis/genesis.ts';
+import type { ConsensusSettings, Genesis } from '../../genesis/genesis.ts';
 import { multiaddrOf } from '../../genesis/peer-address.ts';
 import { DEFAULT_CONFIG } from '../../node/config.ts';
 import { CONFIG_FILE, GENESIS_FILE, makeFolder, PASSWORD_FILE, writeNewFile } from '../../node/data-dir.ts';
@@ -55,12 +55,22 @@ export class Network {
   readonly line: { readonly chainId: number; readonly accounts: readonly AccountLine[] };
   /** The validators of the genesis, then the further nodes, none of them started. */
   readonly members: readonly Member[];
+  readonly genesis: Genesis;
+  /** Of every node, for a test that plays one of them. */
+  readonly keys: readonly Keys[];
+  readonly places: readonly Place[];
   readonly #nodes: OwnNodes;
 
-  private constructor(fields: Pick<Network, 'dir' | 'line' | 'members'>, nodes: OwnNodes) {
+  private constructor(
+    fields: Pick<Network, 'dir' | 'line' | 'members' | 'genesis' | 'keys' | 'places'>,
+    nodes: OwnNodes,
+  ) {
     this.dir = fields.dir;
     this.line = fields.line;
     this.members = fields.members;
+    this.genesis = fields.genesis;
+    this.keys = fields.keys;
+    this.places = fields.places;
     this.#nodes = nodes;
   }
 
@@ -86,7 +96,8 @@ export class Network {
     for (const node of keys.keys())
       members.push(await makeMember({ plan, node, keys, dir, nodes }, genesisText(genesis)));
     const accounts = senders.map((sender) => ({ ...sender, balance: balance.toString() }));
-    return new Network({ dir, line: { chainId: CHAIN_ID, accounts }, members }, nodes);
+    const line = { chainId: CHAIN_ID, accounts };
+    return new Network({ dir, line, members, genesis, keys, places: plan.places }, nodes);
   }
 
   get rpcs(): Rpc[] {
@@ -146,7 +157,7 @@ async function makeMember({ plan, node, keys, dir, nodes }: Made, genesis: strin
 }
 
 /** Places for so many nodes on loopback. */
-async function loopbackPlaces(count: number): Promise<Place[]> {
+export async function loopbackPlaces(count: number): Promise<Place[]> {
   const base = await freeBasePort(count);
   const at = (port: number): Endpoint => ({ host: '127.0.0.1', port });
   return Array.from({ length: count }, (_, node) => ({

@@ -60,11 +60,12 @@ export async function untilBack(devnet: Devnet, index: number, timeoutMs = 60_00
 export async function endLoad(
   { rpcs }: { readonly rpcs: readonly Rpc[] },
   { load, watch }: UnderLoad,
+  timeoutMs?: number,
 ): Promise<BlockLine[]> {
   await load.stop();
   const hashes = [...load.accepted.keys()];
-  for (const rpc of rpcs) await untilFinal(rpc, hashes);
-  const chain = await agreedChain(rpcs);
+  for (const rpc of rpcs) await untilFinal(rpc, hashes, timeoutMs);
+  const chain = await agreedChain(rpcs, timeoutMs);
   await watch.stop();
   if (watch.contradictions.length > 0) throw new Error(watch.contradictions.join('; '));
   for (const { height, hash } of watch.blocks) {

@@ -12,29 +12,13 @@ import { errorMessage, QuorateError } from '../../primitives/errors.ts';
 import { type RlpInput, type RlpItem, rlpDecode, rlpEncode } from '../../primitives/rlp.ts';
 import { SAMPLE_CERTIFICATES, SAMPLE_MESSAGES, SAMPLE_RECORDS } from '../unit/consensus/wire-samples.ts';
 import { FUZZ_RUNS, FUZZ_SEED } from './effort.ts';
+import { makeRandom, pick, type Random } from './random.ts';
 
 const CASES = 200_000 * FUZZ_RUNS;
 const BOUNDS = { validators: 3 };
 /** What a reason may end in: none of it comes from the input, so reasons can be counted. */
 const PROBLEM =
   /: (missing|truncated|trailing bytes|too long|too many (fields|items)|wrong length|out of range|not a (list|byte string|finality proof)|(another|unknown) kind|integer (above 2\^53|has a leading zero)|length (over 4 bytes|has a leading zero)|long form for a short length|single byte in long form)$/;
-
-type Random = (below: number) => number;
-
-/** mulberry32: small, seeded, good enough to pick mutations with. */
-function makeRandom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  return from[random(from.length)]!;
-}
 
 const ODD_BYTES = [0x00, 0x01, 0x7f, 0x80, 0x81, 0xa0, 0xb7, 0xb8, 0xbb, 0xbf, 0xc0, 0xc1, 0xf7, 0xf8, 0xfb, 0xff];
 

@@ -57,6 +57,18 @@ describe('block', () => {
     expect(headerHash(LONDON)).toBe('0x9b83c12c69edb74f6c8dd5d052765c1adf940e320bd1291696e6fa07829eee71');
   });
 
+  it.each([
+    ['empty lists', []],
+    ['single bytes', Uint8Array.of(1)],
+  ])('millions of %s in place of transactions are refused before they are items', (_, item) => {
+    const body = new Array<typeof item>(1_000_000).fill(item);
+    const bytes = rlpEncode([rlpDecode(encodeHeader(LONDON)), body]);
+    const before = process.memoryUsage().heapUsed;
+    expect(readWholeBlockId(bytes)).toBeUndefined();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(40 * 1024 * 1024);
+    expect(decodeBlock(bytes, resolve)).toEqual({ ok: false, reason: 'too many items' });
+  });
+
   it('a header survives encoding, and its time and epoch are in the extra data', () => {
     const header: Header = { ...LONDON, extraData: encodeExtraData(1_700_000_000_123, 9) };
     expect(decodeHeader(encodeHeader(header))).toEqual({

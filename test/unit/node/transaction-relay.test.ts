@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { Pool } from '../../../ledger/pool.ts';
 import { decodeTransaction, type Transaction } from '../../../ledger/transaction.ts';
-import { TransactionRelay } from '../../../node/transaction-relay.ts';
+import { decodeBatch, encodeBatch, TransactionRelay } from '../../../node/transaction-relay.ts';
+import { rlpEncode } from '../../../primitives/rlp.ts';
 import { CHAIN_ID, COIN, KEYS, RULES, signTransfer } from '../ledger/fixtures.ts';
 
 const REQUEST_TIMEOUT_MS = 2000;
@@ -29,7 +30,7 @@ class Pair {
       pool,
       decode: (raw) => decodeTransaction(raw, { chainId: CHAIN_ID }),
       send: (_to, payload) => {
-        this.#sent.push(() => this.primary.relay.onBatch(payload, false));
+        this.#sent.push(() => this.primary.relay.onBatch(payload, { from: 'other', forward: false }));
         return true;
       },
       validators: () => validators,
@@ -94,4 +95,46 @@ test('a node that is no follower offers again what has waited for long, and agai
   expect(pair.other.pool.size).toBe(300);
   while (pair.now < from + 20_200) pair.tick(false);
   expect(pair.other.pool.size).toBe(0);
+});
+
+/** A relay whose checks wait until they are let run. */
+function waitingRelay(): { readonly relay: TransactionRelay; readonly pool: Pool; readonly check: () => void } {
+  const deferred: (() => void)[] = [];
+  const pool = new Pool({ ...RULES, account: () => ({ nonce: 0, balance: COIN }), now: () => 0 });
+  const relay = new TransactionRelay({
+    pool,
+    decode: (raw) => decodeTransaction(raw, { chainId: CHAIN_ID }),
+    send: () => true,
+    validators: () => [],
+    defer: (callback) => deferred.push(callback),
+    now: () => 0,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    nonceOf: () => 0,
+    onPoolChanged: () => undefined,
+  });
+  const check = (): void => {
+    for (let next = deferred.shift(); next !== undefined; next = deferred.shift()) next();
+  };
+  return { relay, pool, check };
+}
+
+test('a peer that floods leaves room for what another one sends', () => {
+  const { relay, pool, check } = waitingRelay();
+  const long = encodeBatch([new Uint8Array(128 * 1024).fill(1)]);
+  const short = encodeBatch(Array.from({ length: 8000 }, () => Uint8Array.of(1)));
+  for (let i = 0; i < 1000; i++) relay.onBatch(i % 2 === 0 ? long : short, { from: 'flood', forward: false });
+  const honest = KEYS.slice(0, 3).map((from) => signTransfer({ from, nonce: 0 }));
+  relay.onBatch(encodeBatch(honest), { from: 'friend', forward: false });
+  check();
+  expect(pool.size).toBe(3);
+  relay.onBatch(encodeBatch([signTransfer({ from: KEYS[0]!, nonce: 1 })]), { from: 'flood', forward: false });
+  check();
+  expect(pool.size).toBe(4);
+});
+
+test.each([
+  ['more items than any honest frame holds', encodeBatch(Array.from({ length: 500_000 }, () => Uint8Array.of(1)))],
+  ['items that are lists', rlpEncode(Array.from({ length: 500_000 }, () => []))],
+])('a frame of %s holds no transactions', (_, payload) => {
+  expect(decodeBatch(payload)).toEqual([]);
 });
