@@ -7,6 +7,7 @@
  * operators must be able to change the set once more (P41).
  */
 import type { EpochConfig } from '../../consensus/config.ts';
+import { progressBoundMs } from './liveness-bound.ts';
 import type { Machine } from './machine.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
@@ -15,19 +16,12 @@ const OUTSIDERS = ['dead', 'isolated', 'mute', 'deaf', 'half', 'paused', 'unheal
 /** What a node waits before it says again that it is ready, and some for the way there. */
 const READY_AGAIN_MS = 30_000;
 
-function combinations(n: number, size: number): number {
-  let count = 1;
-  for (let i = 1; i <= size; i++) count = (count * (n - size + i)) / i;
-  return Math.round(count);
-}
-
-/** Every group in turn, each with its time-outs at the cap, and twice that for what was under way. */
-export function livenessBoundMs({ options, book }: World): number {
-  const { deltaMs, suspicionTimeoutMs, suspicionTimeoutMaxMs } = book.newest.config.parameters;
-  const timeout = Math.max(suspicionTimeoutMaxMs, suspicionTimeoutMs, 6 * deltaMs) + 10 * deltaMs;
-  const groups = combinations(book.newest.members.length, book.t + 1);
+/** What the protocol may take, and some for what has a time of its own. */
+function livenessBoundMs({ options, book }: World, core: ReadonlySet<number>): number {
+  const { machines, config } = book.newest;
+  const faulty = machines.filter((machine) => !core.has(machine)).length;
   const rejoining = options.epochs === undefined ? 0 : 3 * READY_AGAIN_MS;
-  return 2 * (groups + 2) * timeout + 30_000 + rejoining;
+  return progressBoundMs(config.parameters, machines.length, faulty) + 30_000 + rejoining;
 }
 
 function condemn(world: World, index: number, core: ReadonlySet<number>): void {
@@ -232,7 +226,7 @@ async function changeOnceMore(world: World, core: Core): Promise<void> {
   if (operators === undefined) return;
   const { epoch } = book.newest.config;
   operators.agree();
-  const bound = livenessBoundMs(world);
+  const bound = livenessBoundMs(world, core.members);
   const isClosed = await world.runUntil(timeline.now + bound, () => book.newest.config.epoch > epoch);
   if (world.failure !== undefined) return;
   if (!isClosed) {
@@ -249,7 +243,7 @@ async function settle(world: World, core: Core, before: number): Promise<void> {
   let bound = 0;
   do {
     if (core.isOutdated) core.renew();
-    bound = livenessBoundMs(world);
+    bound = livenessBoundMs(world, core.members);
     // With blocks cut for their own sake heads keep moving: it is enough that all stand together at some moment.
     await world.runUntil(world.timeline.now + bound, () => {
       met = isConverged(world, core.members);

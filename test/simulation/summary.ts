@@ -1,6 +1,6 @@
 /** Adds up what many runs exercised, so that a swarm that silently tests nothing is seen. */
 import type { FaultKind, Habit, Overrides } from './options.ts';
-import { type RunResult, replayCommand } from './run.ts';
+import { type AnarchyStats, type RunResult, replayCommand } from './run.ts';
 import type { Job } from './swarm.ts';
 
 export type Failure = Pick<RunResult, 'seed' | 'failure' | 'transcript'> & {
@@ -36,6 +36,8 @@ export class Summary {
   rejoined = 0;
   /** Seeds in which epochs ended. */
   changing = 0;
+  /** Runs that were in anarchy, those of them in which final blocks disagreed, and in how many of these a liar is proven. */
+  readonly anarchy = { runs: 0, forked: 0, proven: 0 };
   /** Seeds with real signatures. */
   realCrypto = 0;
   /** Seeds that were run a second time. */
@@ -62,6 +64,7 @@ export class Summary {
     this.handOvers += stats.handOvers;
     this.rejoined += stats.rejoined;
     this.changing += Number(stats.handOvers > 0);
+    if (stats.anarchy !== undefined) this.#addAnarchy(stats.anarchy);
     this.realCrypto += Number(options.realCrypto);
     this.twice += Number(twice === true);
     for (const [name, count] of Object.entries(stats.faults) as [FaultKind, number][]) bump(this.faults, name, count);
@@ -70,6 +73,13 @@ export class Summary {
     bump(this.sizes, options.validators);
     if (failure !== undefined)
       this.failures.push({ seed, failure, transcript, validators: options.validators, overrides });
+  }
+
+  #addAnarchy({ broken, convicted }: AnarchyStats): void {
+    const isForked = (broken.agreement ?? 0) > 0;
+    this.anarchy.runs++;
+    this.anarchy.forked += Number(isForked);
+    this.anarchy.proven += Number(isForked && convicted > 0);
   }
 
   get virtualHours(): number {
@@ -82,6 +92,7 @@ export class Summary {
       `${this.seeds} seeds in ${(realMs / 1000).toFixed(0)} s (${rate.toFixed(1)}/s), ${this.virtualHours.toFixed(1)} virtual hours`,
       `${this.blocks} blocks, ${this.transactions} transactions handed in, ${this.viewChanges} views entered, ${this.starts} starts`,
       `${this.messages} messages, ${this.statements} signed statements, ${this.events} events`,
+      `${this.anarchy.runs} in anarchy; final blocks disagreed in ${this.anarchy.forked}, a liar is proven in ${this.anarchy.proven} of these`,
       `${this.handOvers} hand-overs in ${this.changing} seeds, ${this.rejoined} of them for a validator that lost its log`,
       ...(this.kinds.size === 0
         ? []
@@ -111,6 +122,7 @@ export class Summary {
       events,
       handOvers,
       rejoined,
+      anarchy: this.anarchy,
       realCrypto: this.realCrypto,
       twice: this.twice,
       kinds: sorted(this.kinds),

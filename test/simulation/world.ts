@@ -370,7 +370,7 @@ export class World {
   #watchTrace(machine: number, name: string, { epoch, view, machine: named }: About): void {
     if (epoch !== undefined) this.oracle.onEpoch(machine, epoch);
     if (view !== undefined) this.oracle.onViewEntered(machine, view);
-    if (name === 'conflict' && named !== undefined && this.liars.has(named)) this.convicted.add(named);
+    if (name === 'proven' && named !== undefined && this.liars.has(named)) this.convicted.add(named);
   }
 
   #onThrown(machine: Machine, error: unknown): void {
