@@ -130,6 +130,7 @@ function proposalFault(core: Core, proposal: Proposal): RejectReason | undefined
 export function onProposal(core: Core, from: number, proposal: Proposal): void {
   const { prepare } = proposal;
   if (prepare.kind !== 'PREPARE' || !isActive(core) || from !== core.group[0] || prepare.signer !== from) {
+    observe(core, prepare);
     reject(core, from, 'PROPOSAL', 'not-primary');
     return;
   }
@@ -221,6 +222,7 @@ function commitBlock(core: Core, entry: Entry, prepare: Vote): void {
 /** COMMIT or COMMITTED from another active of the current view. */
 export function onVote(core: Core, from: number, vote: Vote): void {
   if (!isActive(core) || vote.signer !== from || vote.kind === 'PREPARE') {
+    observe(core, vote);
     reject(core, from, vote.kind, 'not-the-sender');
     return;
   }

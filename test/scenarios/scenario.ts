@@ -3,7 +3,9 @@
  * script above a line of dashes and the golden transcript below it. The replicas are the production ones; nothing in
  * such a run is drawn but what the options fix, so the transcript is the same everywhere.
  */
+import { encodeMessage } from '../../consensus/message-codec.ts';
 import { encodeCall, FUNCTIONS } from '../../ledger/governance/abi.ts';
+import { channelOf } from '../../node/channel.ts';
 import type { Bytes } from '../../primitives/ids.ts';
 import { DEFAULT_POLICY } from '../../primitives/policy.ts';
 import type { Timing } from '../../primitives/timing.ts';
@@ -14,36 +16,41 @@ import type { Options } from '../simulation/options.ts';
 import { governanceCall, transaction } from '../simulation/transactions.ts';
 import { Transcript } from '../simulation/transcript.ts';
 import { World } from '../simulation/world.ts';
+import { lieOf } from './lies.ts';
 
 type Step = { readonly atMs: number; readonly words: readonly string[] };
 export type Scenario = {
   readonly validators: number;
   /** Machines that may be taken in later. */
   readonly candidates: number;
+  /** Machines whose lies the script tells; what they do besides is honest. */
+  readonly liars: readonly number[];
   readonly steps: readonly Step[];
   readonly golden: readonly string[];
 };
 
 const RULE = '----';
 
-/** Lines: `n 3`, `candidates 2`, `at <ms> <action> …`, `until <ms>`, comments with #. */
+/** Lines: `n 3`, `candidates 2`, `liars r0`, `at <ms> <action> …`, `until <ms>`, comments with #. */
 export function parseScenario(text: string): Scenario & { readonly script: string } {
   const lines = text.split('\n');
   const rule = lines.findIndex((line) => line.startsWith(RULE));
   const scriptLines = rule < 0 ? lines : lines.slice(0, rule);
   let validators = 3;
   let candidates = 0;
+  let liars: number[] = [];
   const steps: Step[] = [];
   for (const line of scriptLines) {
     const [word, first, ...rest] = line.split('#')[0]!.trim().split(/\s+/);
     if (word === 'n') validators = Number(first);
     else if (word === 'candidates') candidates = Number(first);
+    else if (word === 'liars') liars = [first, ...rest].map((name) => Number(name!.slice(1)));
     else if (word === 'at') steps.push({ atMs: Number(first), words: rest });
     else if (word === 'until') steps.push({ atMs: Number(first), words: [] });
     else if (word !== '') throw new Error(`no such line in a scenario: ${line}`);
   }
   const golden = rule < 0 ? [] : lines.slice(rule + 1).filter((line) => line !== '');
-  return { validators, candidates, steps, golden, script: scriptLines.join('\n').trimEnd() };
+  return { validators, candidates, liars, steps, golden, script: scriptLines.join('\n').trimEnd() };
 }
 
 const PARAMETERS = {
@@ -150,6 +157,22 @@ function callOf(action: string | undefined, words: readonly string[]): Bytes | u
   }
 }
 
+/** `lie r0 equivocation view 0 height 2`: told to all others. */
+function tell(world: World, index: number, [kind, , view, , height]: readonly string[]): void {
+  const machine = world.machines[index]!;
+  const { standing } = machine.process!;
+  const liar = {
+    standing: standing(),
+    incarnation: machine.incarnation,
+    sign: (digest: Bytes) => world.signAs(index, digest),
+  };
+  for (const message of lieOf(liar, { kind: kind!, view: Number(view), height: Number(height ?? 0) })) {
+    for (const { index: to } of world.machines) {
+      if (to !== index) world.network.send(index, to, channelOf(message), encodeMessage(message));
+    }
+  }
+}
+
 type Nonces = { readonly client: () => number; readonly operator: (machine: number) => number };
 
 function act(world: World, words: readonly string[], nonces: Nonces): void {
@@ -197,6 +220,9 @@ function act(world: World, words: readonly string[], nonces: Nonces): void {
           }
         }
         break;
+      case 'lie':
+        tell(world, index, words.slice(2));
+        break;
       case 'mute': // what it says is not heard, what it hears it hears
         for (const other of others(index)) network.cut(index, other);
         break;
@@ -207,10 +233,12 @@ function act(world: World, words: readonly string[], nonces: Nonces): void {
 }
 
 /** Runs the script; gives back the transcript. */
-export async function playScenario({ validators, candidates, steps }: Scenario): Promise<string[]> {
+export async function playScenario({ validators, candidates, liars, steps }: Scenario): Promise<string[]> {
   const lines: string[] = [];
   const transcript = new Transcript(1, (line) => lines.push(line.trimEnd()));
-  const options = quietOptions(validators, candidates);
+  const quiet = quietOptions(validators, candidates);
+  const options =
+    liars.length === 0 ? quiet : { ...quiet, liars: { members: liars, habits: [], victims: [], scheme: undefined } };
   const shared = await HOST.shared(options);
   const world = new World(options, { shared, open: HOST.open }, transcript);
   let submitted = 0;

@@ -385,6 +385,11 @@ export class World {
     );
   }
 
+  /** With a machine's validator key, for what it did not sign itself. */
+  signAs(machine: number, digest: Bytes): Bytes {
+    return this.#setting.shared.keys.sign(machine, digest);
+  }
+
   note(text: string): void {
     this.#transcript.add(this.timeline.now, 'world', text);
   }
