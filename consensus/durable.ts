@@ -117,11 +117,6 @@ export function emptyDurable(epoch: Epoch, self: number): Durable {
   };
 }
 
-/** Forgets bodies that the ledger has as final. */
-export function dropBlocks({ blocks }: Durable, upTo: Height): void {
-  for (const [hash, { height }] of blocks) if (height <= upTo) blocks.delete(hash);
-}
-
 /** Raises the mark of a type, never lowers it. */
 function raiseMark(durable: Durable, type: SignedMessage['kind'], at: { view: View; height: Height }): void {
   const mark = durable.marks.get(type);
@@ -239,6 +234,17 @@ export function foldRecord(durable: Durable, record: DurableRecord): void {
       durable.rolledBack ||= record.rolledBack;
       return;
   }
+}
+
+/**
+ * Takes in what the ledger has as final: bodies up to there are forgotten, its proof is not. A proof is written without a
+ * sync of its own, so a power cut may take it from the log and leave the block in the store: votes of an older view, for a
+ * block that was never final, would then look as if they contradicted what is.
+ */
+export function foldStored(durable: Durable, stored: { height: Height; proof: Certificate | undefined }): void {
+  const { height, proof } = stored;
+  for (const [hash, block] of durable.blocks) if (block.height <= height) durable.blocks.delete(hash);
+  if (proof?.epoch === durable.epoch) foldRecord(durable, { kind: 'certificate', certificate: proof });
 }
 
 /** The same state in as few records as possible, in an order that folds back to it. */

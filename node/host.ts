@@ -5,7 +5,7 @@
  */
 import { encodeCertificate } from '../consensus/certificate-codec.ts';
 import type { EpochConfig } from '../consensus/config.ts';
-import { type Durable, type DurableRecord, dropBlocks, foldRecord, snapshotRecords } from '../consensus/durable.ts';
+import { type Durable, type DurableRecord, foldRecord, foldStored, snapshotRecords } from '../consensus/durable.ts';
 import type { Effect } from '../consensus/effect.ts';
 import type { Event } from '../consensus/event.ts';
 import { epochOf, type Message } from '../consensus/message.ts';
@@ -135,7 +135,8 @@ export class Host {
     const self = indexIn(info, identity);
     const isPast = this.#ahead !== undefined && this.#ahead !== durable;
     if (this.#ahead === durable) this.#ahead = undefined;
-    dropBlocks(durable, origin.delivered.height);
+    const { height } = origin.delivered;
+    foldStored(durable, { height, proof: proofAt(ledger, height) });
     const { policy } = ledger.governanceAfter(origin.delivered.hash);
     const config = epochConfig(chain, info, policyTiming(policy));
     const ports = { ...signer, ...BLOCK_PORTS };
@@ -477,7 +478,7 @@ export class Host {
    */
   #deliver(effect: Extract<Effect, { kind: 'deliver' }>): void {
     const proof = effect.proof === undefined ? EMPTY : encodeCertificate(effect.proof);
-    dropBlocks(this.#here.durable, effect.height);
+    foldStored(this.#here.durable, effect);
     this.#options.ledger.commit(effect.hash, proof, (error) => {
       if (error) throw error;
       if (effect.proof?.kind === 'FP' && !this.#stopped) this.#options.onProof?.(effect.proof);

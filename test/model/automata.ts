@@ -7,7 +7,7 @@ import type { Message } from '../../consensus/message.ts';
 import { nameOf } from './canonical.ts';
 import { Menu } from './menu.ts';
 import { type Facts, factsOf, misbehaviour } from './properties.ts';
-import { heightAt, type Setting } from './setting.ts';
+import type { Setting } from './setting.ts';
 import { type Action, type Local, type Outcome, type Sent, Validator } from './validator.ts';
 
 export type Parcel = { readonly from: number; readonly to: number; readonly message: Message };
@@ -24,6 +24,8 @@ export type Place = {
   readonly facts: Facts;
   /** Breaks a property by itself. */
   readonly broken: string | undefined;
+  /** In a view past the bound: not followed any further. */
+  readonly beyond: boolean;
   readonly next: Map<number, number>;
   /** Actions that need no message. */
   readonly own: readonly OwnAction[];
@@ -35,6 +37,8 @@ export type OwnAction = Exclude<Action, { kind: 'deliver' }>;
 
 /** Numbers of actions: those without a message by their place here, then each message. */
 const OWN_MAX = 16;
+/** Above every other number: the same steps without bounds. */
+const OPEN = 1 << 24;
 
 /** Refused for now: it is sent again until its view is over, so it still has to come in. */
 function isEarly({ epoch, core }: Local, message: Message): boolean {
@@ -86,14 +90,15 @@ export class Automata {
   /** Where a parcel leads its receiver; the same number when it changes nothing. */
   deliver(machine: number, id: number, parcel: number): number {
     const place = this.places[machine]![id]!;
-    const known = place.next.get(OWN_MAX + parcel);
+    const code = OWN_MAX + parcel + (this.setting.isOpen ? OPEN : 0);
+    const known = place.next.get(code);
     if (known !== undefined) return known;
     const { from, message } = this.parcels[parcel]!;
     const counts =
       this.leading[parcel]! && this.#counts(from) && this.#counts(machine) && !isEarly(place.local, message);
     const got = counts ? new Set([...place.got, parcel]) : place.got;
     const next = this.#take(machine, place, { kind: 'deliver', from, message }, got);
-    place.next.set(OWN_MAX + parcel, next);
+    place.next.set(code, next);
     return next;
   }
 
@@ -104,10 +109,11 @@ export class Automata {
 
   act(machine: number, id: number, action: OwnAction, code: number): number {
     const place = this.places[machine]![id]!;
-    const known = place.next.get(code);
+    const number = code + (this.setting.isOpen ? OPEN : 0);
+    const known = place.next.get(number);
     if (known !== undefined) return known;
     const next = this.#take(machine, place, action, place.got);
-    place.next.set(code, next);
+    place.next.set(number, next);
     return next;
   }
 
@@ -168,7 +174,8 @@ export class Automata {
     const messages = sent.map((parcel) => this.parcels[parcel]!.message);
     const { waited, own } = this.#options(machine, local);
     const facts = factsOf(this.setting, machine, local, messages);
-    this.places[machine]!.push({ id, local, sent, sentTo, got, facts, broken, next: new Map(), own, waited });
+    const beyond = local.core.view > this.setting.bounds.viewMax;
+    this.places[machine]!.push({ id, local, sent, sentTo, got, facts, broken, beyond, next: new Map(), own, waited });
     return id;
   }
 
@@ -180,7 +187,12 @@ export class Automata {
     const running = core.phase === 'running';
     const index = this.setting.orders[local.epoch]!.indexOf(machine);
     const active = core.group.includes(index);
-    if (running && core.installed && core.group[0] === index && core.signedTip.height < heightAt(bounds, core.view)) {
+    if (
+      running &&
+      core.installed &&
+      core.group[0] === index &&
+      core.signedTip.height < this.setting.heightAt(core.view)
+    ) {
       own.push({ kind: 'propose' });
     }
     const gathers =

@@ -76,7 +76,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'delivers on a certificate instead of a finality proof',
-    scope: 'asynchrony',
+    scope: 'patient-primary',
     says: /lacks final|two chains/,
     after: deliverOnCertificate,
   },

@@ -12,6 +12,7 @@
  * when they moved last; of the 2Δ a wait has the second half behind it when they have moved twice, and ends when what is
  * due to its validator at that moment is in.
  */
+import type { Rng } from '../simulation/rng.ts';
 import type { Automata, OwnAction } from './automata.ts';
 import { contradiction } from './properties.ts';
 
@@ -41,6 +42,9 @@ export class World {
 
   /** Every move that changes something, and where it leads. */
   successors(state: ArrayLike<number>, visit: (next: number[], move: Move) => void): void {
+    for (let machine = 0; machine < this.#machines; machine++) {
+      if (this.automata.place(machine, state[machine]!).beyond) return;
+    }
     for (let machine = 0; machine < this.#machines; machine++) {
       const at = state[machine]!;
       const place = this.automata.place(machine, at);
@@ -126,6 +130,56 @@ export class World {
     visit(next, { machine: -1, code: HALF });
   }
 
+  /** One move that changes something, drawn: a crash, a time-out or a SUSPECT seldom, or when nothing else is left. */
+  random(state: ArrayLike<number>, rng: Rng, rash: number): { next: number[]; move: Move } | undefined {
+    const { automata } = this;
+    const moves: Move[] = automata.setting.isTimed ? [{ machine: -1, code: HALF }] : [];
+    for (const machine of automata.setting.machines) {
+      const place = automata.place(machine, state[machine]!);
+      if (place.broken !== undefined || place.beyond) continue;
+      for (const code of place.own.keys()) moves.push({ machine, code });
+      for (const parcel of this.#inbox(state, machine)) moves.push({ machine, code: PARCELS + parcel });
+    }
+    const later: Move[] = [];
+    let found: { next: number[]; move: Move } | undefined;
+    const take = (next: number[], move: Move): void => {
+      found ??= { next, move };
+    };
+    for (const move of rng.shuffle(moves)) {
+      if (this.#isRash(state, move) && !rng.chance(rash)) later.push(move);
+      else this.#try(state, move, take);
+      if (found !== undefined) return found;
+    }
+    for (const move of later) {
+      this.#try(state, move, take);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  #try(state: ArrayLike<number>, { machine, code }: Move, take: (next: number[], move: Move) => void): void {
+    const { automata } = this;
+    if (machine < 0) this.#time(state, take);
+    else {
+      const at = state[machine]!;
+      const action = automata.place(machine, at).own[code];
+      const to = action ? automata.act(machine, at, action, code) : automata.deliver(machine, at, code - PARCELS);
+      this.#go(state, machine, to, code, take);
+    }
+  }
+
+  #isRash(state: ArrayLike<number>, { machine, code }: Move): boolean {
+    if (machine < 0) return false;
+    if (code >= PARCELS) return this.automata.parcels[code - PARCELS]!.message.kind === 'SUSPECT';
+    const { kind } = this.automata.place(machine, state[machine]!).own[code]!;
+    return kind === 'expire' || kind === 'crash';
+  }
+
+  #inbox(state: ArrayLike<number>, machine: number): number[] {
+    const senders = this.automata.setting.machines.filter((from) => from !== machine);
+    return senders.flatMap((from) => this.automata.place(from, state[from]!).sentTo[machine]!);
+  }
+
   /** What is wrong in a state, if anything. `moved` is the machine that led here. */
   wrong(state: ArrayLike<number>, moved: number): string | undefined {
     const { correct, isTimed } = this.automata.setting;
@@ -197,17 +251,35 @@ export type Found = {
   readonly broken: string | undefined;
   /** The way to what is broken, in words. */
   readonly path: readonly string[];
+  /** Some of the states, from the first to the last found. */
+  readonly samples: readonly (readonly number[])[];
 };
 
-/** Breadth first over everything, or up to `statesMax` states. */
-export function explore(world: World, statesMax: number): Found {
+const SAMPLES = 20;
+
+/** How far a search goes: so many states, after which it is cut off, and so many moves, if a bound is set on them. */
+export type Limits = { readonly statesMax: number; readonly depthMax?: number };
+
+/** Breadth first over everything within the limits. */
+export function explore(world: World, { statesMax, depthMax = Number.POSITIVE_INFINITY }: Limits): Found {
   const store = new States(world.initial().length, statesMax + 1);
   store.add(world.initial(), -1, { machine: -1, code: 0 });
   const start = world.wrong(world.initial(), -1);
-  if (start !== undefined) return { states: 1, depth: 0, complete: true, broken: start, path: [] };
+  if (start !== undefined) return { states: 1, depth: 0, complete: true, broken: start, path: [], samples: [] };
   let broken: string | undefined;
   let at = 0;
+  let depth = 0;
+  // The states found in so many moves end here.
+  let end = 1;
   for (; at < store.size && broken === undefined && store.size <= statesMax; at++) {
+    if (at === end) {
+      depth++;
+      end = store.size;
+      if (depth >= depthMax) {
+        at = store.size;
+        break;
+      }
+    }
     const state = store.get(at);
     world.successors(state, (next, move) => {
       if (broken !== undefined || store.size > statesMax || !store.add(next, at, move)) return;
@@ -216,7 +288,10 @@ export function explore(world: World, statesMax: number): Found {
   }
   const last = store.size - 1;
   const path = broken === undefined ? [] : store.path(last).map(([state, move]) => world.describe(state, move));
-  return { states: store.size, depth: store.depth(last), complete: at === store.size, broken, path };
+  const samples = Array.from({ length: Math.min(SAMPLES, store.size) }, (_, place) =>
+    Array.from(store.get(Math.floor((place * last) / SAMPLES))),
+  );
+  return { states: store.size, depth: store.depth(last), complete: at === store.size, broken, path, samples };
 }
 
 /** States in the order in which they were found, in flat arrays, and a hash table over them. */

@@ -17,7 +17,7 @@ export type Bounds = {
   readonly firstHeightMax?: number;
   /** Who of a view's actives may lose patience: both, or one of them. */
   readonly suspicious?: 'primary' | 'follower';
-  /** No correct validator suspects anybody in this view: view changes, then, in each epoch. */
+  /** No time-out runs out in this view, and a state with somebody in a later one is not followed any further. */
   readonly viewMax: number;
   /** A block at this height ends epoch 0. */
   readonly closesAt?: number;
@@ -29,11 +29,6 @@ export type Bounds = {
   readonly liars?: readonly number[];
   readonly cutOff?: readonly number[];
 };
-
-/** Greatest height proposed in a view. */
-export function heightAt({ heightMax, firstHeightMax = heightMax }: Bounds, view: number): number {
-  return Math.min(heightMax, firstHeightMax + view);
-}
 
 export const DELTA_MS = 100;
 const ROOT: Hash = keccakHash(utf8('model'));
@@ -49,6 +44,8 @@ export class Setting {
   readonly inTouch: readonly number[];
   readonly #parents = new Map<Hash, Hash>();
   readonly mutant: Mutant | undefined;
+  /** While it is seen whether a state is a dead end: no bounds, and heartbeats and proofs are sent, too. */
+  isOpen = false;
 
   constructor(bounds: Bounds, mutant?: Mutant) {
     this.bounds = bounds;
@@ -83,6 +80,12 @@ export class Setting {
   isAncestor(low: Hash, high: Hash): boolean {
     for (let at: Hash | undefined = high; at !== undefined; at = this.#parents.get(at)) if (at === low) return true;
     return false;
+  }
+
+  /** Greatest height proposed in a view. */
+  heightAt(view: number): number {
+    const { heightMax, firstHeightMax = heightMax } = this.bounds;
+    return this.isOpen ? Number.POSITIVE_INFINITY : Math.min(heightMax, firstHeightMax + view);
   }
 
   incarnation(machine: number): string {

@@ -7,7 +7,7 @@
  * any moment: `expire` lets every time-out of a validator run out. So ages are erased between steps, but for that of the
  * 2Δ wait, which moves in two halves (`search.ts` says when each may pass).
  */
-import { type Durable, type DurableRecord, emptyDurable, foldRecord } from '../../consensus/durable.ts';
+import { type Durable, type DurableRecord, emptyDurable, foldRecord, foldStored } from '../../consensus/durable.ts';
 import type { Effect, Trace } from '../../consensus/effect.ts';
 import type { Event } from '../../consensus/event.ts';
 import { type Certificate, epochOf, type Message } from '../../consensus/message.ts';
@@ -17,7 +17,7 @@ import { keccakHash } from '../../primitives/keccak.ts';
 import { BLOCK_PORTS, makeBlock, readBlock } from '../unit/consensus/test-block.ts';
 import { freeze, nameOf } from './canonical.ts';
 import { coreOf, load, type Snapshot, save } from './inside.ts';
-import { DELTA_MS, heightAt, type Setting } from './setting.ts';
+import { DELTA_MS, type Setting } from './setting.ts';
 
 export type Action =
   | { readonly kind: 'deliver'; readonly from: number; readonly message: Message }
@@ -261,9 +261,10 @@ export class Validator {
   }
 
   #send(draft: Draft, to: number, message: Message): void {
-    // Heartbeats only keep time-outs from running out; who starts with a clean log asks, and waits for no answer; a proof
-    // comes with its block, or is made of votes.
-    if (message.kind === 'HEARTBEAT' || message.kind === 'ASK' || message.kind === 'FINALITY') return;
+    // Who starts with a clean log asks, and waits for no answer. Heartbeats only keep time-outs from running out, and a
+    // proof comes with its block, or is made of votes.
+    if (message.kind === 'ASK') return;
+    if (!this.#setting.isOpen && (message.kind === 'HEARTBEAT' || message.kind === 'FINALITY')) return;
     // What is proven to one is, in time, to all; here it would only multiply the states.
     if (message.kind === 'EVIDENCE') return;
     draft.sent.push({ to, message: freeze(message) });
@@ -324,12 +325,12 @@ export class Validator {
 
   #sync(draft: Draft): void {
     this.#durable(draft);
-    const waiting = draft.held;
-    draft.held = [];
-    for (const effect of waiting) {
-      if (effect.kind === 'persisted') this.#event(draft, effect);
-      else if (draft.held.length > 0) draft.held = [...draft.held, effect];
-      else this.#release(draft, effect);
+    // What these cause comes behind what was there before.
+    for (let left = draft.held.length; left > 0; left--) {
+      const [first, ...rest] = draft.held;
+      draft.held = rest;
+      if (first!.kind === 'persisted') this.#event(draft, first!);
+      else this.#release(draft, first!);
     }
   }
 
@@ -353,7 +354,7 @@ export class Validator {
   #cut(draft: Draft, parent: Hash, height: number): (Event & { kind: 'cut' })['block'] {
     const { closesAt } = this.#setting.bounds;
     const { view } = draft.vessel.core;
-    if (draft.wants === 0 || height > heightAt(this.#setting.bounds, view)) return undefined;
+    if (draft.wants === 0 || height > this.#setting.heightAt(view)) return undefined;
     draft.wants = 0;
     const salt = `${draft.epoch}/${view}/${this.machine}/${draft.crashes}`;
     const bytes = this.#setting.made(makeBlock(parent, height, salt));
@@ -401,7 +402,9 @@ export class Validator {
     const log = [...local.log, ...local.tail.slice(0, kept)];
     const root = this.#rootOf(local);
     const at = local.finals.at(-1) ?? root;
-    const vessel = this.#make(local.epoch, root, this.#fold(local.epoch, log), false, at);
+    const durable = this.#fold(local.epoch, log);
+    foldStored(durable, local.finals.at(-1) ?? { height: 0, proof: undefined });
+    const vessel = this.#make(local.epoch, root, durable, false, at);
     const crashed: Local = { ...local, ledger: new Map(), log, tail: [], held: [], crashes: local.crashes + 1 };
     const draft = this.#draft({ ...crashed, core: save(vessel.core) }, vessel);
     this.#run(draft, vessel.replica.start());

@@ -4,10 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import { encodeMessage } from '../../consensus/message-codec.ts';
+import { decodeRecord } from '../../consensus/record-codec.ts';
 import { toHex } from '../../primitives/bytes.ts';
+import type { Bytes } from '../../primitives/ids.ts';
 import { Cluster, type Restart, ROOT } from '../unit/consensus/cluster.ts';
 import { makeBlock, readBlock } from '../unit/consensus/test-block.ts';
-import { certificate, vote } from './lies.ts';
+import { certificate, suspect, vote } from './lies.ts';
 
 /** Blocks in view 0, a view change, blocks after it; calm in between, so that every boundary is crossed. */
 function script(cluster: Cluster): void {
@@ -157,6 +159,33 @@ describe('section 10: what a restarted active says', () => {
     cluster.filter = () => true;
     cluster.runUntil('block 2', () => cluster.heights().every((height) => height === 2));
     expect(cluster.views()).toEqual([1, 1, 1]);
+  });
+});
+
+describe('section 3, step 4: a power cut may take a proof from the log', () => {
+  it('a vote of an older view, for a block that was never final, does not stop a replica whose store has the final one', () => {
+    const cluster = Cluster.started(3);
+    const late = cluster.nodes[1]!;
+    cluster.filter = (from, to, { kind }) => from !== 1 && (to !== 1 || kind === 'PROPOSAL' || kind === 'FINAL');
+    cluster.want(0, 1);
+    cluster.run(20);
+    expect(late.records.map((bytes) => decodeRecord(bytes).kind)).toContain('block');
+    // Its SUSPECT is made here, not by its own replica.
+    cluster.liars.add(0);
+    cluster.give(0, 2, suspect(cluster, 0, 0));
+    cluster.want(2, 1);
+    cluster.runUntil('the other block is final with it', () => late.height === 1, 380);
+    expect(late.status.view).toBe(0);
+    const isProof = (bytes: Bytes): boolean => {
+      const record = decodeRecord(bytes);
+      return record.kind === 'certificate' && record.certificate.kind === 'FP';
+    };
+    cluster.restart(1, { records: late.records.findIndex(isProof) });
+    cluster.filter = () => true;
+    cluster.run(1000);
+    cluster.wantAll(1);
+    cluster.runUntil('everybody goes on', reaches(cluster, 2));
+    expect(cluster.nodes.map(({ status }) => status.phase)).toEqual(['running', 'running', 'running']);
   });
 });
 

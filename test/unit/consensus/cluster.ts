@@ -7,7 +7,7 @@
  * place (sent.ts), and no two nodes deliver different blocks at one height.
  */
 import type { EpochConfig, Parameters } from '../../../consensus/config.ts';
-import { type Durable, emptyDurable, foldRecord } from '../../../consensus/durable.ts';
+import { type Durable, emptyDurable, foldRecord, foldStored } from '../../../consensus/durable.ts';
 import type { Effect, Trace } from '../../../consensus/effect.ts';
 import type { Event } from '../../../consensus/event.ts';
 import type { Certificate, Message, Seal } from '../../../consensus/message.ts';
@@ -171,6 +171,7 @@ export class Cluster {
     for (const record of node.records) foldRecord(node.durable, decodeRecord(record));
     node.executed = new Map();
     replayFinal(node);
+    foldStored(node.durable, node.finals.at(-1) ?? { height: 0, proof: undefined });
     node.crashAt = Number.POSITIVE_INFINITY;
     node.slowDisk = false;
     node.up = true;
