@@ -295,13 +295,22 @@ export class World {
 
   #send(machine: Machine, to: number, channel: Channel, payload: Bytes): boolean {
     if (machine.isDoomed || to === machine.index || this.machines[to] === undefined) return false;
-    if (!this.liars.has(machine.index)) this.#watch(machine, payload, channel);
+    if (this.liars.has(machine.index)) this.#watchLiar(payload, channel);
+    else this.#watch(machine, payload, channel);
     if (machine.isDoomed) return false;
     this.hash.number(to);
     this.hash.bytes(payload);
     const sent = this.network.send(machine.index, to, channel, payload);
     machine.spring('send');
     return sent;
+  }
+
+  /** A client would believe a proof whoever shows it, so liars must not come by one of another chain either. */
+  #watchLiar(payload: Bytes, channel: Channel): void {
+    if (channel === 'transactions' || payload === this.#lastPayload || this.isForked) return;
+    this.#lastPayload = payload;
+    const decoded = decodeMessage(payload, ANY_EPOCH);
+    if (decoded.ok && 'proof' in decoded.message) this.chain.onCertificate(decoded.message.proof);
   }
 
   /** Every payload once, however many it is sent to. */
