@@ -33,6 +33,7 @@ import { LogCutter } from './log-cutter.ts';
 import { OldEpochs } from './old-epochs.ts';
 import { Outbox } from './outbox.ts';
 import { decodeAny, PeerLimits, type Speaker } from './peer-limits.ts';
+import type { Standing } from './readiness.ts';
 import { readinessOf } from './readiness-input.ts';
 import { replayFinal } from './replay.ts';
 import { proofAt, serveBodies, serveFinal } from './serve.ts';
@@ -331,30 +332,29 @@ export class Host {
   tick(): void {
     if (this.#stopped) return;
     this.#event({ kind: 'tick', now: Math.floor(this.#options.clock.monotonicMs()) });
-    const { view, group, installed, suspicionMs } = this.status;
+    const status = this.status;
+    const { view, group, installed, suspicionMs } = status;
     const { self, peers, config } = this.#here;
-    const primary = group[0]!;
-    const judged = installed && primary !== self && group.includes(self);
+    const judged = installed && group.indexOf(self) > 0; // a follower
     const { deltaMs } = config.parameters;
-    if (this.relay.overdue({ primary: peers.peer(primary)!, judged, patienceMs: suspicionMs, deltaMs }))
+    if (this.relay.overdue({ primary: peers.peer(group[0]!)!, judged, patienceMs: suspicionMs, deltaMs }))
       this.#event({ kind: 'overdue', view });
-    this.#greetObservers();
+    this.#greetObservers(status);
     this.#handOver.tick(this.#options.clock.monotonicMs());
-    this.#checkReadiness();
+    this.#options.readiness?.check(() => this.#standing());
     this.#logCutter.cut();
   }
 
-  #checkReadiness(): void {
-    const { readiness, ledger } = this.#options;
-    if (readiness === undefined) return;
+  #standing(): Standing {
+    const { ledger } = this.#options;
     const { durable, self, info, isPast } = this.#here;
-    readiness.check(readinessOf({ ledger, info, durable, self, isPast, status: this.status }));
+    return readinessOf({ ledger, info, durable, self, isPast, status: this.status });
   }
 
-  #greetObservers(): void {
+  #greetObservers(status: ReplicaStatus): void {
     const { network, clock } = this.#options;
     if (this.#here.self < 0 || network.toObservers === undefined) return;
-    const greeting = this.#greeting.due(this.status, clock.monotonicMs());
+    const greeting = this.#greeting.due(status, clock.monotonicMs());
     if (greeting !== undefined) network.toObservers('consensus', encodeMessage(greeting));
   }
 

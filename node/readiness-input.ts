@@ -4,7 +4,7 @@ import type { Durable } from '../consensus/durable.ts';
 import type { ReplicaStatus } from '../consensus/replica.ts';
 import type { EpochInfo } from '../ledger/epoch-info.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Readiness } from './readiness.ts';
+import type { Standing } from './readiness.ts';
 
 type Here = {
   readonly ledger: Ledger;
@@ -16,7 +16,7 @@ type Here = {
   readonly status: ReplicaStatus;
 };
 
-export function readinessOf({ ledger, info, durable, self, isPast, status }: Here): Parameters<Readiness['check']>[0] {
+export function readinessOf({ ledger, info, durable, self, isPast, status }: Here): Standing {
   const { peers, suspicionMs } = status;
   const heard = [...peers.values()].filter(({ isKnown, sinceHeardMs }) => isKnown && sinceHeardMs <= suspicionMs);
   // A liar may boast: of t peers it does not count what they say they have.

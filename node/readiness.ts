@@ -40,24 +40,29 @@ export type Standing = {
 
 /** Intrinsic gas of the call, about, with a margin. */
 const CALL_GAS = 60_000;
+/** Between two looks at whether there is something to say. */
+const EVERY_MS = 250;
 /** What was handed in has this long to take effect before it is said again. */
 const AGAIN_MS = 10_000;
 
 export class Readiness {
   readonly #options: ReadinessOptions;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #nextMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
   }
 
-  /** To be called now and then. */
-  check(standing: Standing): void {
+  /** To be called with every tick; `standing` costs something and is asked for now and then. */
+  check(ask: () => Standing): void {
     const { nowMs, onTold } = this.#options;
-    if (!standing.caughtUp || nowMs() - this.#toldAt < AGAIN_MS) return;
+    if (nowMs() < this.#nextMs) return;
+    this.#nextMs = nowMs() + EVERY_MS;
+    const standing = ask();
+    if (!standing.caughtUp) return;
     const reason = this.#reason(standing);
     if (reason === undefined) return;
-    this.#toldAt = nowMs();
+    this.#nextMs = nowMs() + AGAIN_MS;
     onTold(reason, this.#tell(standing));
   }
 

@@ -2,7 +2,7 @@
 import type { Epoch, Height } from '../../primitives/ids.ts';
 import type { EpochView } from '../epoch-view.ts';
 import type { Extension, Unlisten } from './backend.ts';
-import { LIMIT_EXCEEDED, REFUSED, RpcError } from './jsonrpc.ts';
+import { FinalWaiters } from './final-waiters.ts';
 import type { RpcLimits } from './limits.ts';
 import { args, parseCount } from './params.ts';
 
@@ -26,7 +26,7 @@ export function epochMethods(
   source: EpochSource,
   limits: Pick<RpcLimits, 'waitersMax' | 'waitMsMax'>,
 ): Readonly<Record<string, Extension>> {
-  let waiters = 0;
+  const waiters = new FinalWaiters({ limits, what: 'epochs', onFinal: (listener) => source.onFinal(listener) });
 
   /** The epoch once its validators have made a block final. Block 0 is no one's work. */
   const working = (epoch: Epoch): (EpochView & { readonly final: Height }) | undefined => {
@@ -36,39 +36,10 @@ export function epochMethods(
     return view && { ...view, final: newest.height };
   };
 
-  const timedOut = (epoch: Epoch, timeoutMs: number): RpcError => {
-    const view = source.epoch(epoch);
-    const problem =
-      view === undefined
-        ? `epoch ${epoch} has not begun after ${timeoutMs} ms: the chain is in epoch ${source.present()}`
-        : `epoch ${epoch} has no final block after ${timeoutMs} ms; an idle chain makes none: send a transaction`;
-    return new RpcError(REFUSED, `timed out: ${problem}`);
-  };
-
-  const wait = (epoch: Epoch, timeoutMs: number): Promise<unknown> => {
-    if (waiters >= limits.waitersMax) {
-      throw new RpcError(LIMIT_EXCEEDED, `too many callers wait for epochs: at most ${limits.waitersMax} on this node`);
-    }
-    waiters++;
-    return new Promise((resolve, reject) => {
-      const done = () => {
-        clearTimeout(timer);
-        unlisten();
-        waiters--;
-      };
-      const timer = setTimeout(() => {
-        done();
-        reject(timedOut(epoch, timeoutMs));
-      }, timeoutMs);
-      timer.unref();
-      const unlisten = source.onFinal(() => {
-        const found = working(epoch);
-        if (found === undefined) return;
-        done();
-        resolve(found);
-      });
-    });
-  };
+  const missing = (epoch: Epoch, afterMs: number): string =>
+    source.epoch(epoch) === undefined
+      ? `epoch ${epoch} has not begun after ${afterMs} ms: the chain is in epoch ${source.present()}`
+      : `epoch ${epoch} has no final block after ${afterMs} ms; an idle chain makes none: send a transaction`;
 
   return {
     xft_getEpoch: (params) => {
@@ -79,7 +50,7 @@ export function epochMethods(
       const [number, timeout] = args(params, 0, 2);
       const epoch = optionalCount(number, 'argument 0', source.present());
       const timeoutMs = optionalCount(timeout, 'argument 1', WAIT_MS_DEFAULT);
-      return working(epoch) ?? wait(epoch, Math.min(timeoutMs, limits.waitMsMax));
+      return waiters.wait({ timeoutMs, look: () => working(epoch), timedOut: (ms) => missing(epoch, ms) });
     },
   };
 }

@@ -1,8 +1,8 @@
 /** The xft_ methods that this module can answer from the backend; the rest come through its extensions. */
 import type { Height } from '../../primitives/ids.ts';
 import { finalHeight, parseBlock } from './block-param.ts';
+import { FinalWaiters } from './final-waiters.ts';
 import { quantity } from './format.ts';
-import { LIMIT_EXCEEDED, REFUSED, RpcError } from './jsonrpc.ts';
 import type { MethodGroup, Services } from './method.ts';
 import { args, parseCount, parseHash } from './params.ts';
 
@@ -10,7 +10,8 @@ const WAIT_MS_DEFAULT = 10_000;
 
 export function xftMethods(services: Services): MethodGroup {
   const { backend, limits } = services;
-  let waiters = 0;
+  const onFinal = (listener: () => void) => backend.onFinal(listener);
+  const waiters = new FinalWaiters({ limits, what: 'blocks', onFinal });
 
   /** Tag, number, EIP-1898 object or bare hash. */
   const heightOf = (value: unknown): Height | undefined => {
@@ -19,30 +20,6 @@ export function xftMethods(services: Services): MethodGroup {
       backend,
       bare ? { kind: 'hash', hash: parseHash(value, 'argument 0') } : parseBlock(value, 'argument 0'),
     );
-  };
-
-  const waitFor = (height: Height, timeoutMs: number): Promise<string> => {
-    if (waiters >= limits.waitersMax) {
-      throw new RpcError(LIMIT_EXCEEDED, `too many callers wait for blocks: at most ${limits.waitersMax} on this node`);
-    }
-    waiters++;
-    return new Promise<string>((resolve, reject) => {
-      const done = () => {
-        clearTimeout(timer);
-        unlisten();
-        waiters--;
-      };
-      const timer = setTimeout(() => {
-        done();
-        reject(new RpcError(REFUSED, `timed out: block ${height} is not final after ${timeoutMs} ms`));
-      }, timeoutMs);
-      timer.unref();
-      const unlisten = backend.onFinal(({ block }) => {
-        if (block.header.number < height) return;
-        done();
-        resolve(quantity(block.header.number));
-      });
-    });
   };
 
   return {
@@ -62,8 +39,11 @@ export function xftMethods(services: Services): MethodGroup {
       const [number, timeout] = args(params, 1, 2);
       const height = parseCount(number, 'argument 0');
       const timeoutMs = timeout === undefined || timeout === null ? WAIT_MS_DEFAULT : parseCount(timeout, 'argument 1');
-      const head = backend.head().height;
-      return head >= height ? quantity(head) : waitFor(height, Math.min(timeoutMs, limits.waitMsMax));
+      return waiters.wait({
+        timeoutMs,
+        look: () => (backend.head().height >= height ? quantity(backend.head().height) : undefined),
+        timedOut: (ms) => `block ${height} is not final after ${ms} ms`,
+      });
     },
   };
 }

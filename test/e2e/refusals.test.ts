@@ -201,6 +201,36 @@ test('a flipped bit in the log: before the end it refuses to start, at the end i
   await expectGoodAgain();
 });
 
+test('an old backup of the whole folder: it follows, and is taken in anew once its log is moved away', async () => {
+  const follower = await devnet.withRole('follower');
+  const data = devnet.dataDir(follower);
+  await devnet.stopNode(follower);
+  const backup = keepCopy(data);
+  await devnet.restart(follower);
+  await until('it takes part', async () => (await devnet.status(follower)).phase === 'running');
+  // One of the others only sees what it signs from now on.
+  const third = devnet.indices.find((index) => index !== 0 && index !== follower)!;
+  await devnet.kill(third);
+  await sendSome(5);
+  await devnet.restart(third);
+  await devnet.kill(follower);
+  backup.restore();
+  backup.discard();
+  const node = await devnet.restart(follower);
+  await until('it knows', async () => (await devnet.status(follower)).phase === 'learner');
+  expect(node.log).toMatch(/ERROR .*holds a signature of this key that the log does not know/);
+  await sendSome(3);
+  await agreedChain(devnet.rpcs);
+  const { epoch } = await devnet.status(follower);
+  await devnet.kill(follower);
+  rmSync(join(data, 'guard'), { recursive: true });
+  await devnet.restart(follower);
+  await until('it signs again', async () => (await devnet.status(follower)).phase === 'running', { timeoutMs: 90_000 });
+  expect((await devnet.status(follower)).epoch).toBe(epoch + 1);
+  await sendSome(2);
+  await agreedChain(devnet.rpcs);
+});
+
 test('an old copy of the log: its peers know better, so it follows and signs nothing', async () => {
   const follower = await devnet.withRole('follower');
   const guard = join(devnet.dataDir(follower), 'guard');
