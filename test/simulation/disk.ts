@@ -21,8 +21,8 @@ export type WalHooks = {
   readonly isDead: () => boolean;
 };
 
-/** What a broken log does, for the tests that show that the checkers bite. */
-export type WalDefect = 'early-durable' | 'forgets-last' | 'restores-backup';
+/** What the log of a liar does. */
+export type WalDefect = 'forgets-last' | 'restores-backup';
 
 /** Longest time a record that nobody waits for stays queued. */
 const LAZY_MS = 20;
@@ -52,10 +52,6 @@ export class SimDisk {
   /** What a start reads back. */
   get records(): Uint8Array[] {
     return [...this.#durable];
-  }
-
-  get isLying(): boolean {
-    return this.#defect === 'early-durable';
   }
 
   setSlow(factor: number): void {
@@ -193,7 +189,6 @@ export class SimWal {
     const sequence = this.#disk.append(records);
     for (const record of records) this.#sinceSnapshot += record.length;
     this.#hooks.onAppend(records);
-    if (options.sync && this.#disk.isLying) this.#hooks.after(0, () => this.#tell(sequence));
     this.#schedule(options.sync);
     return sequence;
   }
@@ -239,7 +234,7 @@ export class SimWal {
     this.#hooks.after(delayMs, () => {
       this.#busy = false;
       this.#disk.complete(covered);
-      if (!this.#disk.isLying) this.#tell(covered);
+      this.#tell(covered);
       if (this.#urgent) this.#write();
       else if (this.#covered < this.#disk.sequence) this.#schedule(false);
     });

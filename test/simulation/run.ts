@@ -1,20 +1,15 @@
 /** One run: from a seed to a verdict, with the figures that show what was exercised. */
 
-import type { WalDefect } from './disk.ts';
 import { HOST } from './host-process.ts';
 import { withLiars } from './liar.ts';
 import { runLiveness } from './liveness.ts';
 import { drawOptions, type FaultKind, type Options, type Overrides } from './options.ts';
-import type { Platform } from './setting.ts';
 import { Transcript } from './transcript.ts';
 import type { Property } from './violation.ts';
 import { World } from './world.ts';
 
 export type RunRequest = Overrides & {
   readonly print?: ((line: string) => void) | undefined;
-  /** What runs on the machines; the node's host when not given. */
-  readonly platform?: Platform | undefined;
-  readonly defect?: WalDefect | undefined;
 };
 
 export type Stats = {
@@ -88,14 +83,9 @@ function causeStack(cause: unknown): string | undefined {
 
 export async function runSeed(seed: number, request: RunRequest = {}): Promise<RunResult> {
   const options = drawOptions(seed, request);
-  const platform = request.platform ?? HOST;
-  const shared = await platform.shared(options);
+  const shared = await HOST.shared(options);
   const transcript = new Transcript(TRANSCRIPT_LINES, request.print);
-  const world = new World(
-    options,
-    { shared, ...withLiars(platform, options, shared), defect: request.defect },
-    transcript,
-  );
+  const world = new World(options, { shared, ...withLiars(HOST, options, shared) }, transcript);
   world.start();
   await world.runUntil(options.safetyMs);
   if (world.failure === undefined) await runLiveness(world);

@@ -38,7 +38,6 @@ export type Setting = {
   readonly open: OpenProcess;
   /** Somebody reads what correct replicas say to each other. */
   readonly onTraffic?: (traffic: Traffic) => void;
-  readonly defect?: WalDefect | undefined;
 };
 
 /** Traces that no run without a lying replica may ever show. */
@@ -201,9 +200,9 @@ export class World {
 
   #defectOf(index: number): WalDefect | undefined {
     const { liars } = this.options;
-    if (!this.liars.has(index)) return this.#setting.defect;
+    if (!this.liars.has(index)) return undefined;
     if (liars?.habits.includes('forgets')) return 'forgets-last';
-    return liars?.habits.includes('restores') ? 'restores-backup' : this.#setting.defect;
+    return liars?.habits.includes('restores') ? 'restores-backup' : undefined;
   }
 
   #makeDisk(index: number, rng: Rng): SimDisk {

@@ -51,6 +51,20 @@ describe('learning final blocks', () => {
     ]);
   });
 
+  it('a proof in which a passive has signed in the place of an active is refused, true as its signature is', () => {
+    const cluster = Cluster.started(5);
+    cluster.liars.add(3);
+    const block = makeBlock(ROOT, 1, '');
+    const at = readBlock(block)!;
+    const proof = certificate(cluster, 'FP', at);
+    const { incarnation, signature } = vote(cluster, 3, 'COMMITTED', at);
+    const seals = [...proof.seals.slice(0, 2), { signer: 3, incarnation, signature }];
+    cluster.give(0, 4, { kind: 'FINAL', block, proof: { ...proof, seals } });
+    expect(cluster.nodes[4]!.traced('rejected').map(({ reason }) => reason)).toEqual(['bad-certificate']);
+    cluster.give(0, 4, { kind: 'FINAL', block, proof });
+    expect(cluster.nodes[4]!.durable.final).toBeDefined();
+  });
+
   it('a peer that claims blocks it cannot show is asked seldom, and keeps nobody from the others', () => {
     const cluster = Cluster.started(3);
     cluster.filter = (from, to) => !(from === 1 && to === 2);
