@@ -226,8 +226,8 @@ export const PROTOCOL: readonly Mutant[] = [
     edits: [
       {
         file: 'node/host.ts',
-        from: '    dropBlocks(this.#here.durable, effect.height);\n',
-        to: '    if (effect.height % 5 === 0 && proof.length > 0) proof[proof.length - 60]! ^= 1;\n    dropBlocks(this.#here.durable, effect.height);\n',
+        from: '    foldStored(this.#here.durable, effect);\n',
+        to: '    if (effect.height % 5 === 0 && proof.length > 0) proof[proof.length - 60]! ^= 1;\n    foldStored(this.#here.durable, effect);\n',
       },
     ],
     killer: { seed: 1, overrides: CRASHES, caughtBy: ['proof'] },
