@@ -146,11 +146,7 @@ export const PROTOCOL: readonly Mutant[] = [
         to: 'return a.height !== b.height ? a.height - b.height : a.view - b.view;',
       },
     ],
-    killer: {
-      seed: 18,
-      overrides: CRASHES,
-      caughtBy: ['agreement', 'accuracy', 'crash', 'order', 'proof', 'liveness'],
-    },
+    killer: { test: 'test/paper/crash-sets.test.ts', title: 'makes progress in the first view whose group is alive' },
   },
   {
     id: 'Z17',
