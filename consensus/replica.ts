@@ -85,7 +85,8 @@ export class Replica {
   }
 
   get status(): ReplicaStatus {
-    const { phase, installed, delivered, head, final, config, peers, now, schedule } = this.#core;
+    const core = this.#core;
+    const { phase, installed, delivered, head, final, config, peers, now, schedule } = core;
     // Who only follows is told of views by their blocks.
     const view = phase === 'learner' ? Math.max(this.#core.view, final?.view ?? 0) : this.#core.view;
     return {
@@ -106,7 +107,9 @@ export class Replica {
       },
       suspicionMs: this.#core.timeouts.suspicion,
       proven: this.#core.proven,
-      suspectedBy: suspectedBy(this.#core),
+      get suspectedBy() {
+        return suspectedBy(core);
+      },
     };
   }
 
@@ -345,6 +348,8 @@ export class Replica {
     do {
       before = core.out.length;
       accuseProven(core);
+      // What a restart left unformed first: the COMMIT of a follower of two says that the certificate is in the log.
+      certifyNext(core);
       if (core.phase === 'running') actOnAccusation(core);
       advanceViewChange(core);
       executeVoted(core);

@@ -118,6 +118,24 @@ describe('section 10: what a restarted active says', () => {
     expect(cluster.views()).toEqual([1, 1, 1]);
   });
 
+  it('a follower of two whose certificate the log lost brings it into the next view, even if it leaves at once', () => {
+    const cluster = Cluster.started(3);
+    const node = cluster.nodes[1]!;
+    cluster.want(0, 1);
+    cluster.runUntil('node 1 has the certificate', () => node.durable.head !== undefined);
+    // Block, PREPARE and COMMIT are kept: the COMMIT has left.
+    const written = node.records.findIndex((record) => decodeRecord(record).kind === 'certificate');
+    cluster.restart(1, { records: written, finals: 0 });
+    expect(node.durable.head).toBeUndefined();
+    cluster.liars.add(0);
+    const hashes = [ROOT, readBlock(makeBlock(ROOT, 5, ''))!.hash];
+    const messages = hashes.map((hash) => vote(cluster, 0, 'PREPARE', { height: 5, hash }));
+    const evidence = { kind: 'equivocation', epoch: 0, culprit: 0, messages, headers: [], block: undefined } as const;
+    cluster.give(2, 1, { kind: 'EVIDENCE', evidence });
+    cluster.runUntil('node 1 leaves the liar', () => node.status.view > 0, 1000);
+    expect(node.durable.viewChange!.head).toMatchObject({ view: 0, height: 1 });
+  });
+
   it('a follower that lost the end of the write of its COMMIT on NEW-VIEW adopts the head again', () => {
     const cluster = Cluster.started(5);
     cluster.want(0, 1);
