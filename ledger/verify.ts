@@ -83,8 +83,9 @@ class Verification {
   readonly #options: VerifyOptions;
   readonly #executor: Executor;
   readonly #genesis: Executed;
-  /** Of the newest blocks, for calls that name one. */
+  /** Of the newest blocks, for calls that name one, and of the block that opened the epoch. */
   readonly #hashes = new Map<Height, Hash>();
+  #opened: { readonly height: Height; readonly hash: Hash } | undefined;
   /** Blocks that changed the governance state, with its storage root before and after. */
   readonly #governed: { readonly height: Height; readonly before: Hash; readonly after: Hash }[] = [];
   readonly #problems: string[] = [];
@@ -170,7 +171,7 @@ class Verification {
       return undefined;
     }
     const { block } = decoded;
-    const result = this.#executor.execute(parent, block, (named) => this.#hashes.get(named));
+    const result = this.#executor.execute(parent, block, (named) => this.#hashAt(named));
     if ('ok' in result) {
       this.#problem(`block ${height}: ${result.detail}`);
       return undefined;
@@ -186,10 +187,17 @@ class Verification {
     return result;
   }
 
+  #hashAt(height: Height): Hash | undefined {
+    return this.#opened?.height === height ? this.#opened.hash : this.#hashes.get(height);
+  }
+
   /** Remembers of a block what later checks ask for. */
-  #follow({ block, governance }: Executed, parent?: Executed): void {
+  #follow(executed: Executed, parent?: Executed): void {
+    const { block, governance } = executed;
     const height = block.header.number;
     this.#hashes.set(height, block.hash);
+    const { rootHeight } = governance.state;
+    if (rootHeight !== this.#opened?.height) this.#opened = { height: rootHeight, hash: this.#hashes.get(rootHeight)! };
     this.#hashes.delete(height - READY_BLOCKS_MAX - 1);
     if (parent === undefined || governance === parent.governance) return;
     this.#governed.push({ height, before: parent.governance.storageRoot, after: governance.storageRoot });

@@ -4,6 +4,7 @@
  * epoch changes neither, so open proposals live on with their votes: else one liar that asks for such an epoch whenever
  * it may could keep everybody from ever voting it out.
  */
+import { assert } from '../../primitives/errors.ts';
 import type { Address, Hash, Height } from '../../primitives/ids.ts';
 import { membershipHash, type Validator } from '../../primitives/membership.ts';
 import type { Log } from '../receipt.ts';
@@ -144,7 +145,8 @@ function openEpoch(
     incarnations: incarnations.map(({ incarnation }) => incarnation),
   });
   const hash = block.hashAt(state.rootHeight);
-  const previousRoot = hash === undefined ? undefined : { height: state.rootHeight, hash };
+  assert(hash !== undefined, 'governance: the block that opened the epoch is an ancestor');
+  const previousRoot = { height: state.rootHeight, hash };
   const reported = state.reported.filter((record) => record.epoch >= state.epoch);
   const next = {
     ...state,

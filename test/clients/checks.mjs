@@ -52,6 +52,9 @@ export const POLICY = {
   leastValidators: 1,
   readyLag: 1024,
   rejoinIntervalSeconds: 60,
+  deltaMs: 0,
+  suspicionTimeoutMs: 0,
+  suspicionTimeoutMaxMs: 0,
 };
 /** Why a vote on a proposal that does not exist is refused. */
 export const NO_PROPOSAL = /there is no proposal 99/;

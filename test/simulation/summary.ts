@@ -49,6 +49,8 @@ export class Summary {
   /** Runs in which somebody had the habit. */
   readonly habits = new Map<Habit, number>();
   readonly failures: Failure[] = [];
+  /** Seeds whose runs were given up because time was over. */
+  readonly unfinished: number[] = [];
 
   add(result: RunResult, { kind, overrides, twice }: Job): void {
     const { stats, options, failure, seed, transcript } = result;
@@ -100,6 +102,7 @@ export class Summary {
       `sizes: ${listed(sorted(new Map([...this.sizes].map(([n, count]) => [`n=${n}`, count]))))}`,
       `faults: ${listed(sorted(this.faults))}`,
       `habits of liars, runs: ${listed(sorted(this.habits))}`,
+      ...(this.unfinished.length === 0 ? [] : [`given up as time was over: seeds ${this.unfinished.join(', ')}`]),
       `${this.failures.length} failed`,
     ].join('\n');
   }
@@ -129,6 +132,7 @@ export class Summary {
       validators: sorted(this.sizes),
       faults: sorted(this.faults),
       habits: sorted(this.habits),
+      unfinished: this.unfinished,
       failures: this.failures.map(({ seed, failure, overrides }) => ({
         seed,
         property: failure!.property,

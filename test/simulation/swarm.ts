@@ -18,6 +18,8 @@ export type SwarmRequest = {
   readonly workers: number;
   /** No run is begun after this many milliseconds of real time. */
   readonly budgetMs: number;
+  /** Runs that last so much longer are given up and told as unfinished; not given: they are waited for. */
+  readonly graceMs?: number | undefined;
   readonly failuresMax: number;
   readonly onResult?: (result: RunResult, job: Job) => void;
 };
@@ -35,14 +37,25 @@ export async function runSwarm(request: SwarmRequest): Promise<Summary> {
     summary.add(result, job);
     request.onResult?.(result, job);
   };
-  await Promise.all(Array.from({ length: request.workers }, () => runWorker(nextJob, onResult)));
+  const giveUpMs = request.graceMs === undefined ? undefined : request.budgetMs + request.graceMs;
+  const onGivenUp = ({ seed }: Job): void => void summary.unfinished.push(seed);
+  const hooks = { nextJob, onResult, onGivenUp, giveUpMs };
+  await Promise.all(Array.from({ length: request.workers }, () => runWorker(hooks)));
   return summary;
 }
 
 /** The young generation is large, because a run makes many short-lived objects and is over before they add up. */
 const NODE_OPTIONS = ['--max-semi-space-size=64', '--import', 'tsx'];
 
-function runWorker(nextJob: () => Job | undefined, onResult: (result: RunResult, job: Job) => void): Promise<void> {
+type WorkerHooks = {
+  readonly nextJob: () => Job | undefined;
+  readonly onResult: (result: RunResult, job: Job) => void;
+  readonly onGivenUp: (job: Job) => void;
+  /** From now on; undefined: never. */
+  readonly giveUpMs: number | undefined;
+};
+
+function runWorker({ nextJob, onResult, onGivenUp, giveUpMs }: WorkerHooks): Promise<void> {
   const path = fileURLToPath(new URL('./worker.ts', import.meta.url));
   const child = fork(path, { execArgv: NODE_OPTIONS, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   return new Promise((resolve, reject) => {
@@ -52,12 +65,21 @@ function runWorker(nextJob: () => Job | undefined, onResult: (result: RunResult,
       if (job === undefined) child.disconnect();
       else child.send(job);
     };
+    const giveUp = (): void => {
+      if (job === undefined) return;
+      onGivenUp(job);
+      job = undefined;
+      child.kill('SIGKILL');
+    };
+    const alarm = giveUpMs === undefined ? undefined : setTimeout(giveUp, giveUpMs);
     child.on('message', (result) => {
-      onResult(result as RunResult, job!);
+      if (job === undefined) return;
+      onResult(result as RunResult, job);
       advance();
     });
     child.on('error', reject);
     child.on('exit', (code) => {
+      clearTimeout(alarm);
       if (job === undefined) resolve();
       else reject(new Error(`worker ended with code ${code} in seed ${job.seed}`));
     });

@@ -101,7 +101,7 @@ await run(version, {
     assert.equal(await cast('call', GOVERNANCE, 'epoch()(uint64)'), '0');
     assert.equal((await cast('call', GOVERNANCE, 'validators()((address,bytes,address)[])')).match(/\(0x/g).length, 3);
     const candidate = '(address,bytes,address,string)';
-    const propose = `propose(${candidate}[],address[],(address,${candidate})[],(uint16,uint32,bool,uint16,uint32,uint32))`;
+    const propose = `propose(${candidate}[],address[],(address,${candidate})[],(uint16,uint32,bool,uint16,uint32,uint32,uint32,uint32,uint32))`;
     const policy = `(${Object.values(POLICY).join(',')})`;
     const by = ['--private-key', operator.privateKey];
     const { status, logs } = await read('send', GOVERNANCE, propose, '[]', '[]', '[]', policy, ...by);
