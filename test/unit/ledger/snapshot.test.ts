@@ -181,7 +181,7 @@ describe('what is taken', () => {
         if (taken !== undefined) expect([how, taken.length > 0]).toEqual(['cut', true]);
       },
     );
-    fc.assert(property, { numRuns: 3000 });
+    await fc.assert(property, { numRuns: 3000 });
   });
 
   it('is no node of another place, though it is one of the same state', async () => {
