@@ -20,11 +20,18 @@ export function bodyRoot(block: Bytes, raws: readonly Bytes[]): Hash {
   return root;
 }
 
+/** What was read before: the core asks for the id of one block several times on its way. */
+const ids = new WeakMap<Bytes, BlockId>();
+
 /** The header's hash, parent and number; undefined when the bytes are no block or hold another block's body. Never throws. */
 export function readWholeBlockId(bytes: Bytes): BlockId | undefined {
+  const known = ids.get(bytes);
+  if (known !== undefined) return known;
   const split = splitBlock(bytes);
   if (typeof split === 'string') return undefined;
   const { header, hash, raws } = split;
   if (bodyRoot(bytes, raws) !== header.transactionsRoot) return undefined;
-  return { hash, parentHash: header.parentHash, height: header.number };
+  const id = { hash, parentHash: header.parentHash, height: header.number };
+  ids.set(bytes, id);
+  return id;
 }

@@ -3,10 +3,9 @@
  * machine, on what that machine's final state says, which may be old. An operator has one transaction under way at a time
  * and hands it in again until it is final. Proposals lean towards what closes many epochs: most are voted for.
  */
-import { encodeCall, FUNCTIONS } from '../../ledger/governance/abi.ts';
+import { encodeCall, FUNCTIONS, UNCHANGED_POLICY } from '../../ledger/governance/abi.ts';
 import type { Candidate, Change, GovernanceState, OpenProposal } from '../../ledger/governance/state.ts';
 import type { Address, Bytes } from '../../primitives/ids.ts';
-import type { Policy } from '../../primitives/policy.ts';
 import type { SubmitResult } from './clients.ts';
 import { WALL_START_MS } from './clock.ts';
 import type { EpochOptions } from './epoch-options.ts';
@@ -32,19 +31,6 @@ export type OperatorHooks = {
 
 type Pending = { readonly nonce: number; readonly raw: Bytes; since: number };
 
-/** The policy as the ABI writes one that is left as it is. */
-const UNCHANGED: Policy = {
-  quorumBasisPoints: 0,
-  expirySeconds: 0,
-  evidenceRemoves: false,
-  leastValidators: 0,
-  readyLag: 0,
-  rejoinIntervalSeconds: 0,
-  deltaMs: 0,
-  suspicionTimeoutMs: 0,
-  suspicionTimeoutMaxMs: 0,
-};
-
 const NUMBER_OF = new Map<Address, number>(IDENTITIES.map(({ validator }, machine) => [validator, machine]));
 
 function candidate(machine: number): Candidate {
@@ -65,7 +51,7 @@ export type SetChange = Partial<Change>;
 
 /** Calldata of a proposal. */
 export function proposeCall(change: SetChange): Bytes {
-  const { additions = [], removals = [], replacements = [], policy = UNCHANGED } = change;
+  const { additions = [], removals = [], replacements = [], policy = UNCHANGED_POLICY } = change;
   return encodeCall(FUNCTIONS.propose, { additions, removals, replacements, policy });
 }
 

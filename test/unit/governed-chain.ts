@@ -10,7 +10,7 @@ import { sealDigest, sealType } from '../../consensus/statement.ts';
 import { genesisText } from '../../genesis/create.ts';
 import type { Genesis } from '../../genesis/genesis.ts';
 import { parseGenesis } from '../../genesis/parse.ts';
-import { encodeCall, FUNCTIONS } from '../../ledger/governance/abi.ts';
+import { encodeCall, FUNCTIONS, UNCHANGED_POLICY } from '../../ledger/governance/abi.ts';
 import { Ledger } from '../../ledger/ledger.ts';
 import { MemoryStore } from '../../ledger/memory-store.ts';
 import { Pool } from '../../ledger/pool.ts';
@@ -67,18 +67,6 @@ export function member(n: number): Member {
 export function descriptorOf({ validator, nodeKey, operator, multiaddr }: Member) {
   return { validator, nodeKey, operator, multiaddr };
 }
-
-export const UNCHANGED = {
-  quorumBasisPoints: 0,
-  expirySeconds: 0,
-  evidenceRemoves: false,
-  leastValidators: 0,
-  readyLag: 0,
-  rejoinIntervalSeconds: 0,
-  deltaMs: 0,
-  suspicionTimeoutMs: 0,
-  suspicionTimeoutMaxMs: 0,
-};
 
 export class GovernedChain {
   /** What peers that are no validators asked for, as the host remembers it. */
@@ -255,7 +243,7 @@ export class GovernedChain {
       additions: (change.add ?? []).map(descriptorOf),
       removals: (change.remove ?? []).map(({ validator }) => validator),
       replacements: (change.replace ?? []).map(([{ validator }, next]) => ({ validator, by: descriptorOf(next) })),
-      policy: UNCHANGED,
+      policy: UNCHANGED_POLICY,
     });
     const { status } = await this.#send(by.operatorSecret, GOVERNANCE_ADDRESS, toHex(data));
     if (status !== 1) throw new Error('the proposal was refused');

@@ -1,9 +1,9 @@
 import { Contract, Interface, JsonRpcProvider, Wallet } from 'ethers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { governanceAbi } from '../../../ledger/governance/abi.ts';
+import { governanceAbi, UNCHANGED_POLICY } from '../../../ledger/governance/abi.ts';
 import type { ProposalView } from '../../../node/governance-proposals.ts';
 import { GOVERNANCE_ADDRESS } from '../../../primitives/ids.ts';
-import { descriptorOf, GovernedChain, member, UNCHANGED } from '../governed-chain.ts';
+import { descriptorOf, GovernedChain, member } from '../governed-chain.ts';
 
 let chain: GovernedChain;
 beforeEach(async () => {
@@ -307,7 +307,7 @@ describe('ethers on the governance contract', () => {
     const as = ({ operatorKey }: Member) => contract.connect(new Wallet(operatorKey, provider)) as Contract;
     expect(await provider.getCode(GOVERNANCE_ADDRESS)).toBe('0xfe');
     expect(await contract['epoch']!()).toBe(0n);
-    const sent = await as(A)['propose']!([], names(C), [], UNCHANGED);
+    const sent = await as(A)['propose']!([], names(C), [], UNCHANGED_POLICY);
     const { id } = (await sent.wait()).logs.map((log: never) => abi.parseLog(log))[0].args;
     expect(id).toBe(1n);
     expect((await contract['proposal']!(id)).approvals).toHaveLength(1);
