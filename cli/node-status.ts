@@ -18,7 +18,7 @@ function conditionOf(validator: NodeStatus['validators'][number]): string {
   const suspected = validator.suspectedBy.length;
   const words = [
     validator.reachable ? 'reachable' : 'UNREACHABLE',
-    ...(suspected > 0 ? [`suspected by ${suspected}`] : []),
+    ...(suspected > 0 ? [`suspected by ${suspected} ${suspected === 1 ? 'validator' : 'validators'}`] : []),
     ...(validator.provenFaulty ? ['PROVEN FAULTY'] : []),
   ];
   return words.join(', ');

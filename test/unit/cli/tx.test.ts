@@ -203,6 +203,6 @@ describe('reads', () => {
     const text = (await run(['status', '--rpc', node.url])).out;
     expect(text).toContain('final block 9, head 10, epoch 0, view 1; this node: follower');
     expect(text).toContain('no further fault is tolerable');
-    expect(text).toMatch(/0xbb +passive +\? +UNREACHABLE, suspected by 1/);
+    expect(text).toMatch(/0xbb +passive +\? +UNREACHABLE, suspected by 1 validator/);
   });
 });
